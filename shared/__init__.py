@@ -1,0 +1,1 @@
+"""What every service stands on: domain rules, message contracts, ports and their adapters."""

@@ -1,0 +1,25 @@
+"""The closed sets that name who asks, what is asked and who answers."""
+
+from enum import StrEnum
+
+
+class Tier(StrEnum):
+    """What a user pays for; decides queue and route."""
+
+    FREE = "free"
+    PAID = "paid"
+    PREMIUM = "premium"
+
+
+class Provider(StrEnum):
+    """Whose API answered."""
+
+    CLOUDFLARE = "cloudflare"
+    OPENAI = "openai"
+
+
+class Operation(StrEnum):
+    """What a job asks of a provider."""
+
+    CHAT = "chat"
+    EMBED = "embed"

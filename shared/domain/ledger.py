@@ -1,0 +1,35 @@
+"""The ledger's line: what one attempt consumed and cost."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.ids import AttemptId, JobId, KeyId, UserId
+from shared.domain.usage import TokenUsage
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One line of the ledger; `id` is the attempt's."""
+
+    id: AttemptId
+    job_id: JobId
+    user_id: UserId
+    key_id: KeyId
+    tier: Tier
+    operation: Operation
+    provider: Provider
+    model: str
+    model_answered: str | None
+    price_id: str
+    usage: TokenUsage
+    neurons: Decimal
+    list_cost_usd: Decimal
+    cost_usd: Decimal
+    hold_usd: Decimal
+    is_fallback: bool
+    is_error: bool
+    assumed: bool
+    latency_ms: int
+    occurred_at: datetime

@@ -1,0 +1,27 @@
+"""What one provider call consumed, as measured or as charged."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of one call.
+
+    Attributes:
+        input_tokens: Prompt tokens, ≥ 0.
+        output_tokens: Completion tokens, reasoning included, ≥ 0.
+        neurons: Cloudflare's billed unit as the provider reported it; None when it did not.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    neurons: Decimal | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing was consumed, hence nothing is billed."""
+        return not self.input_tokens and not self.output_tokens
+
+
+NO_USAGE = TokenUsage()

@@ -1,0 +1,201 @@
+"""Submitting, claiming and settling: the facts that cross the ports of the job's life."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from shared.domain.access import Caller
+from shared.domain.catalog import Provider
+from shared.domain.ids import AttemptId, JobId, QueueName
+from shared.domain.jobs import AttemptOutcome, JobKind, OnInterrupt, Waiting
+from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.usage import NO_USAGE, TokenUsage
+from shared.domain.views import ErrorView
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as accepted, with the command that starts it.
+
+    Attributes:
+        request_json: The request body as the worker needs it.
+        request_hash: Tells two uses of one idempotency key apart.
+        input_tokens_bound: No provider counts more input tokens than this.
+        max_output_tokens: The most that may be generated.
+    """
+
+    id: JobId
+    caller: Caller
+    kind: JobKind
+    queue: QueueName
+    model: str
+    request_json: str
+    request_hash: bytes
+    input_tokens_bound: int
+    max_output_tokens: int
+    on_interrupt: OnInterrupt
+    deadline: datetime | None
+    idempotency_key: str | None
+    metadata_json: str | None
+    created_at: datetime
+    command: OutgoingMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The job is durable; `outbox` is its command, None when the key was used before."""
+
+    job_id: JobId
+    outbox: OutboxRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyConflict:
+    """The idempotency key was used with another body."""
+
+    job_id: JobId
+
+
+SubmitOutcome = Submitted | IdempotencyConflict
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """Ask for a job's lease and for room in every budget that applies.
+
+    Attributes:
+        worker: Unique per process start; the lease's owner.
+        hold_usd: The most this attempt can cost.
+        scopes: The budgets that apply (`global`, `tier:free`, `user:U`, `provider:openai`, …).
+    """
+
+    job_id: JobId
+    attempt_id: AttemptId
+    worker: str
+    lease: timedelta
+    provider: Provider
+    model: str
+    price_id: str
+    hold_usd: Decimal
+    is_fallback: bool
+    scopes: Sequence[str]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The lease is ours and the attempt is on the books.
+
+    Attributes:
+        number: The attempt's number within the job, from 1.
+        request_json: The job's request.
+        cost_so_far_usd: What earlier attempts of the job cost.
+        failures_so_far: How many earlier attempts failed or were lost.
+    """
+
+    number: int
+    request_json: str
+    cost_so_far_usd: Decimal
+    failures_so_far: int
+    created_at: datetime
+
+
+class Unclaimable(StrEnum):
+    """Why a job cannot be claimed; in every case its message is done with."""
+
+    MISSING = "missing"
+    DONE = "done"
+    LEASED = "leased"
+    """Another worker has it; if that worker died, the lease sweeper requeues the job."""
+    DEADLINE_PASSED = "deadline_passed"
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """A hard limit leaves no room for the hold; the job waits, parked, until the window's end."""
+
+    scope: str
+    until: datetime
+
+
+ClaimOutcome = Claimed | Unclaimable | NoRoom
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """How a provider call ended."""
+
+    outcome: AttemptOutcome
+    usage: TokenUsage = NO_USAGE
+    neurons: Decimal = Decimal(0)
+    cost_usd: Decimal = Decimal(0)
+    model_answered: str | None = None
+    provider_request_id: str | None = None
+    error: ErrorView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobSucceeds:
+    """The job's last step: its result as JSON."""
+
+    result_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFails:
+    """The job ends without a result."""
+
+    error: ErrorView
+
+
+@dataclass(frozen=True, slots=True)
+class JobContinues:
+    """The same worker goes on with the job: another candidate or another batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobWaits:
+    """The job is queued again; one of the settlement's messages brings it back."""
+
+    waiting: Waiting | None = None
+
+
+JobStep = JobSucceeds | JobFails | JobContinues | JobWaits
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVector:
+    """One embedded text: `position` within the job, `vector` little-endian float32."""
+
+    position: int
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One attempt's end and what follows from it, committed together.
+
+    Attributes:
+        terminal_frame: The event for the client's durable log when the job ends, else None.
+        messages: Usage event, terminal frame, retry: whatever must leave after the commit.
+    """
+
+    job_id: JobId
+    attempt_id: AttemptId
+    worker: str
+    result: AttemptResult
+    step: JobStep
+    messages: Sequence[DelayedMessage]
+    finished_at: datetime
+    latency_ms: int
+    terminal_frame: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettledJob:
+    """What a settlement did: False when the lease was lost and nothing changed."""
+
+    applied: bool
+    outbox: Sequence[OutboxRow]

@@ -1,0 +1,1 @@
+"""Wire contracts: frozen, versioned, decodable for ever (`tests/contract/messages`)."""

@@ -1,0 +1,37 @@
+"""Events: what has happened and must reach the ledger."""
+
+from decimal import Decimal
+from typing import Literal
+
+from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.ids import AttemptId, JobId, KeyId, UserId
+from shared.messages.envelope import Envelope
+
+
+class UsageRecorded(Envelope):
+    """One attempt is over. `message_id` is the attempt's id, and the ledger entry's.
+
+    `hold_usd` is released when the event is booked; `cost_usd` is exact, in USD.
+    """
+
+    kind: Literal["usage_recorded.v1"] = "usage_recorded.v1"
+    attempt_id: AttemptId
+    job_id: JobId
+    user_id: UserId
+    key_id: KeyId
+    tier: Tier
+    operation: Operation
+    provider: Provider
+    model: str
+    model_answered: str | None = None
+    price_id: str
+    input_tokens: int
+    output_tokens: int
+    neurons_reported: Decimal | None = None
+    neurons: Decimal
+    cost_usd: Decimal
+    hold_usd: Decimal
+    is_fallback: bool
+    is_error: bool
+    assumed: bool
+    latency_ms: int

@@ -1,0 +1,100 @@
+"""A job's life in the database: submitted, claimed, settled, seen."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.domain.ids import AttemptId, JobId, UserId
+from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.views import JobView, StreamState
+from shared.domain.work import (
+    ClaimOutcome,
+    ClaimRequest,
+    NewJob,
+    SettledJob,
+    Settlement,
+    SubmitOutcome,
+)
+
+
+class JobRepository(Protocol):
+    """Jobs as clients see them."""
+
+    async def submit(self, job: NewJob) -> SubmitOutcome:
+        """Commit {job, outbox row} at once; idempotent by (user, idempotency key)."""
+        ...
+
+    async def get(self, job_id: JobId, user_id: UserId) -> JobView | None:
+        """Return the user's job; None when it does not exist or is another user's."""
+        ...
+
+    async def list_of_user(
+        self, user_id: UserId, *, status: str | None, limit: int, after: JobId | None
+    ) -> Sequence[JobView]:
+        """Return the user's jobs, newest first, older than `after`; no results, no attempts."""
+        ...
+
+    async def cancel(
+        self, job_id: JobId, user_id: UserId, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow] | None:
+        """Cancel the job if it is still queued and put `frame` into the outbox.
+
+        Returns:
+            The frame's outbox row, or None when the job is not queued (any more).
+        """
+        ...
+
+    async def stream_state(self, job_id: JobId, user_id: UserId) -> StreamState | None:
+        """Return the text stored so far and the job's view, in one snapshot."""
+        ...
+
+
+class AttemptRepository(Protocol):
+    """Write-ahead attempts: every provider call is on the books before it is made."""
+
+    async def claim(self, request: ClaimRequest) -> ClaimOutcome:
+        """Take the job's lease, open an attempt and hold its worst-case cost, or say why not.
+
+        Idempotent by attempt id. A job that this worker holds already gets a further attempt.
+        """
+        ...
+
+    async def settle(self, settlement: Settlement) -> SettledJob:
+        """Close an attempt, move its job on and put messages into the outbox, in one commit.
+
+        Idempotent by attempt id: a second settlement, or one whose lease was lost, changes nothing.
+        """
+        ...
+
+    async def park(
+        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
+    ) -> None:
+        """Let a queued job wait for room in budget `scope`; its command leaves at `until`.
+
+        Raising or removing the budget makes parked commands leave at once.
+        """
+        ...
+
+    async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
+        """Queue a job again that this worker holds without an open attempt."""
+        ...
+
+    async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:
+        """End a queued job whose deadline has passed, unpaid."""
+        ...
+
+    async def fail_unstarted(
+        self, job_id: JobId, code: str, message: str, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow]:
+        """End a queued job that can never be called (no route, no price), unpaid."""
+        ...
+
+    async def extend_leases(self, worker: str, job_ids: Sequence[JobId], lease: timedelta) -> None:
+        """Keep the leases of jobs that this worker is still working on."""
+        ...
+
+    async def checkpoint(
+        self, job_id: JobId, attempt_id: AttemptId, number: int, text: str
+    ) -> None:
+        """Store the answer so far, for clients that join late."""
+        ...

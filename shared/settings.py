@@ -1,0 +1,114 @@
+"""Settings groups: the only place that reads the environment, with one-line errors for mistakes.
+
+Each composition root loads the groups it needs once, at start, and passes values on.
+"""
+
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import Field, PostgresDsn, SecretStr, UrlConstraints, ValidationError
+from pydantic_core import Url
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+AmqpUrl = Annotated[Url, UrlConstraints(allowed_schemes=["amqp", "amqps"])]
+
+
+class _Group(BaseSettings):
+    """Reads `.env` and the environment; the environment wins; unknown names are ignored."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+
+class DatabaseSettings(_Group):
+    """Where the truth is kept."""
+
+    database_url: PostgresDsn = Field(alias="DATABASE_URL")
+
+    @property
+    def url(self) -> str:
+        """Return the address with its secret; never log it."""
+        return str(self.database_url)
+
+
+class BrokerSettings(_Group):
+    """Where work is queued."""
+
+    rabbitmq_url: AmqpUrl = Field(alias="RABBITMQ_URL")
+    rabbitmq_management_url: str | None = Field(None, alias="RABBITMQ_MANAGEMENT_URL")
+
+    @property
+    def url(self) -> str:
+        """Return the address with its secret; never log it."""
+        return str(self.rabbitmq_url)
+
+
+class CloudflareSettings(_Group):
+    """Workers AI; several tokens, comma-separated, rotate."""
+
+    account_id: str = Field(alias="CLOUDFLARE_ACCOUNT_ID", min_length=1)
+    api_token: SecretStr = Field(alias="CLOUDFLARE_API_TOKEN", min_length=1)
+    base_url: str = Field("https://api.cloudflare.com/client/v4", alias="CLOUDFLARE_AI_GATEWAY_URL")
+    gateway_id: str | None = Field(None, alias="CLOUDFLARE_AI_GATEWAY_ID")
+
+
+class OpenAISettings(_Group):
+    """OpenAI, or any server with its API."""
+
+    api_key: SecretStr = Field(alias="OPENAI_API_KEY", min_length=1)
+    base_url: str = Field("https://api.openai.com/v1", alias="OPENAI_BASE_URL")
+
+
+class RoutingSettings(_Group):
+    """Who answers what, at which price."""
+
+    prices: Path = Field(Path("prices"), alias="SLUICEWAY_PRICES")
+    routing: Path = Field(Path("deploy/routing.toml"), alias="SLUICEWAY_ROUTING")
+    rollout: Decimal = Field(Decimal(1), alias="CLOUDFLARE_ROLLOUT", ge=0, le=1)
+
+
+class AdminSettings(_Group):
+    """The key that may do everything; made up by `sluiceway up` when unset."""
+
+    admin_key: SecretStr = Field(alias="SLUICEWAY_ADMIN_KEY", min_length=16)
+
+
+class ProcessSettings(_Group):
+    """How this process is called and where it answers health checks.
+
+    Attributes:
+        lease_seconds: How long a job stays with a worker that has gone silent.
+        simulated: Whether the simulator stands in for the providers.
+    """
+
+    name: str = Field("sluiceway", alias="SLUICEWAY_PROCESS_NAME", pattern=r"^[a-z0-9-]{1,40}$")
+    host: str = Field("127.0.0.1", alias="SLUICEWAY_HTTP_HOST")
+    port: int = Field(8080, alias="SLUICEWAY_HTTP_PORT", ge=0, le=65535)
+    prefetch: int = Field(16, alias="SLUICEWAY_PREFETCH", ge=1, le=1000)
+    lease_seconds: float = Field(30.0, alias="SLUICEWAY_LEASE_SECONDS", ge=1, le=3600)
+    drain_seconds: float = Field(150.0, alias="SLUICEWAY_DRAIN_SECONDS", ge=1, le=3600)
+    simulated: bool = Field(default=False, alias="SLUICEWAY_SIMULATED")
+    log_level: str = Field(
+        "info", alias="SLUICEWAY_LOG_LEVEL", pattern="^(debug|info|warning|error)$"
+    )
+
+
+GroupT = TypeVar("GroupT", bound=_Group)
+
+
+def load(group: type[GroupT]) -> GroupT:
+    """Return the settings of one group, or end the process with one line that names the mistake.
+
+    Raises:
+        SystemExit: A setting is missing or wrong; status 2.
+    """
+    try:
+        return group()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg'].lower()}"
+            for one in error.errors(include_input=False, include_url=False)
+        )
+        sys.stderr.write(f"sluiceway: wrong setting: {wrong}\n")
+        raise SystemExit(2) from None

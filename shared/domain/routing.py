@@ -1,0 +1,186 @@
+"""Which provider and model answer a job: ordered candidates per tier and operation.
+
+Invariant: a table that was built has, for every tier and operation, at least one candidate, and
+every name in it leads to a model.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.errors import RoutingTableError, UnknownModelError, UnknownPriceError
+from shared.domain.pricing import ModelKind, PriceBook
+
+AUTO = "auto"
+"""The model name that leaves the choice to the table."""
+
+OptionValue = str | int | float | bool
+
+_KIND_BY_OPERATION: Mapping[Operation, ModelKind] = {
+    Operation.CHAT: ModelKind.CHAT,
+    Operation.EMBED: ModelKind.EMBEDDING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One model that may answer.
+
+    Attributes:
+        provider: Whose model.
+        model: The provider's model name.
+        options: Extra request fields that go with the model (`reasoning_effort`).
+    """
+
+    provider: Provider
+    model: str
+    options: Mapping[str, OptionValue] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Who answers one operation of one tier.
+
+    Attributes:
+        inside_rollout: Candidates in order, for users inside the rollout.
+        outside_rollout: Candidates in order, for the others.
+        on_request: Candidates that answer only when a caller asks for their model.
+    """
+
+    inside_rollout: tuple[Candidate, ...]
+    outside_rollout: tuple[Candidate, ...]
+    on_request: tuple[Candidate, ...] = ()
+
+    @property
+    def every_candidate(self) -> tuple[Candidate, ...]:
+        """Return each candidate once: also the models that a caller may ask for."""
+        return tuple(dict.fromkeys(self.inside_rollout + self.outside_rollout + self.on_request))
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """All routes, and the other names that models go by.
+
+    Attributes:
+        routes: One per tier and operation.
+        aliases: Model name by alias: retired models and `premium`.
+
+    Raises:
+        RoutingTableError: A route is missing, empty or names a model twice, or an alias hides a
+            model or leads to none.
+    """
+
+    routes: Mapping[tuple[Tier, Operation], Route]
+    aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        for tier in Tier:
+            for operation in Operation:
+                _require_sound(f"routes.{tier}.{operation}", self.routes.get((tier, operation)))
+        models = {candidate.model for candidate in routed(self)}
+        for alias, model in self.aliases.items():
+            if alias == AUTO or alias in models:
+                raise RoutingTableError(f"aliases.{alias}: is a model's own name; choose another")
+            if model not in models:
+                raise RoutingTableError(f"aliases.{alias}: no route names the model {model}")
+
+
+def routed(table: RoutingTable) -> tuple[Candidate, ...]:
+    """Return every candidate of the table once."""
+    every = (candidate for route in table.routes.values() for candidate in route.every_candidate)
+    return tuple(dict.fromkeys(every))
+
+
+def candidates(
+    table: RoutingTable, tier: Tier, operation: Operation, model: str, *, in_rollout: bool
+) -> tuple[Candidate, ...]:
+    """Return who may answer, in the order to try; never empty.
+
+    A model that was asked for comes first and, for chat, the tier's usual order follows as its
+    fallback. For embeddings nothing follows: another model's vectors are not comparable.
+
+    Args:
+        table: The routing table.
+        tier: The caller's tier.
+        operation: What is asked.
+        model: `auto`, a model's name or an alias.
+        in_rollout: Whether the caller is inside the rollout.
+
+    Raises:
+        UnknownModelError: The tier may not ask for this model; the message lists what it may.
+    """
+    route = table.routes[tier, operation]
+    usual = route.inside_rollout if in_rollout else route.outside_rollout
+    if model == AUTO:
+        return usual
+    asked_for = _asked_for(table, tier, operation, model)
+    if operation is Operation.EMBED:
+        return (asked_for,)
+    return (asked_for, *(candidate for candidate in usual if candidate != asked_for))
+
+
+def models_on_offer(table: RoutingTable, tier: Tier, operation: Operation) -> tuple[str, ...]:
+    """Return the names a caller may ask for: `auto`, the models, then aliases that lead to them."""
+    models = [c.model for c in table.routes[tier, operation].every_candidate]
+    aliases = [alias for alias, model in table.aliases.items() if model in models]
+    return (AUTO, *models, *aliases)
+
+
+def check_prices(table: RoutingTable, book: PriceBook, at: datetime) -> None:
+    """Make sure that every candidate's price is known at `at`, before any job depends on it.
+
+    Raises:
+        RoutingTableError: Candidates lack a price or are of another kind than their operation;
+            the message names all of them.
+    """
+    faults = [
+        fault
+        for (tier, operation), route in table.routes.items()
+        for candidate in route.every_candidate
+        for fault in _price_faults(f"routes.{tier}.{operation}", operation, candidate, book, at)
+    ]
+    if faults:
+        raise RoutingTableError("; ".join(faults))
+
+
+def _asked_for(table: RoutingTable, tier: Tier, operation: Operation, model: str) -> Candidate:
+    name = table.aliases.get(model, model)
+    for candidate in table.routes[tier, operation].every_candidate:
+        if candidate.model == name:
+            return candidate
+    raise UnknownModelError(
+        f"model {model!r} is not offered to tier {tier} for {operation}; "
+        f"ask for one of: {', '.join(models_on_offer(table, tier, operation))}"
+    )
+
+
+def _price_faults(
+    place: str, operation: Operation, candidate: Candidate, book: PriceBook, at: datetime
+) -> Iterable[str]:
+    try:
+        row = book.price_at(candidate.provider, candidate.model, at)
+    except UnknownPriceError as error:
+        yield f"{place}: {error}"
+        return
+    if row.kind is not _KIND_BY_OPERATION[operation]:
+        yield f"{place}: {candidate} is priced as {row.kind}, not for {operation}"
+
+
+def _require_sound(place: str, route: Route | None) -> None:
+    if route is None:
+        raise RoutingTableError(f"{place}: is missing; add the route")
+    for order in (route.inside_rollout, route.outside_rollout):
+        if not order:
+            raise RoutingTableError(f"{place}: has no candidate; name at least one")
+        if len(set(order)) < len(order):
+            raise RoutingTableError(f"{place}: names a candidate twice; delete one")
+    models = [candidate.model for candidate in route.every_candidate]
+    if len(set(models)) < len(models):
+        raise RoutingTableError(f"{place}: two candidates share a model name; keep one")

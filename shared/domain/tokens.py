@@ -1,0 +1,53 @@
+"""How many tokens a text has, before any provider has counted them.
+
+Two numbers for two purposes: an estimate to pack batches by, and a bound to hold money by.
+Invariant: the bound is never below what a provider counts.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+_BYTES_PER_TOKEN = 3
+"""English has 4 to 5 bytes a token, Chinese 3, digits and code about 3."""
+_SPECIAL_TOKENS = 8
+"""Begin, end and the prefix space that a tokenizer puts around a text."""
+_MESSAGE_TOKENS = 16
+"""Role, headers and separators that a chat template puts around a message."""
+_TEMPLATE_TOKENS = 128
+"""What a chat template adds once, such as Llama 3.1's dated system preamble."""
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens `text` has, at least 1: a third of its UTF-8 bytes.
+
+    It lies above the truth for ordinary prose in any script. Long runs of digits or symbols can
+    have more tokens; a batch packed too full by that is refused by the provider and split.
+    """
+    return max(1, -(-_utf8_bytes(text) // _BYTES_PER_TOKEN))
+
+
+def token_upper_bound(text: str) -> int:
+    """Return a count that no supported tokenizer exceeds for `text`.
+
+    A byte-level BPE never makes more tokens than there are bytes. Some tokenizers normalise first
+    (bge-m3 by NFKC, Qwen by NFC), which can lengthen a text, so those lengths count as well.
+    """
+    if text.isascii():
+        return len(text) + _SPECIAL_TOKENS
+    forms = (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFKC", text))
+    return max(_utf8_bytes(form) for form in forms) + _SPECIAL_TOKENS
+
+
+def chat_upper_bound(contents: Iterable[str]) -> int:
+    """Return a bound on the prompt tokens of a chat.
+
+    Args:
+        contents: Every text the prompt holds, in any order: each message's content and, as JSON,
+            tools and schemas.
+    """
+    return _TEMPLATE_TOKENS + sum(token_upper_bound(text) + _MESSAGE_TOKENS for text in contents)
+
+
+def _utf8_bytes(text: str) -> int:
+    # JSON can smuggle in a lone surrogate, which plain UTF-8 refuses to encode.
+    return len(text.encode("utf-8", "surrogatepass"))

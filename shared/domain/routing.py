@@ -12,11 +12,10 @@ from types import MappingProxyType
 from shared.domain.catalog import Operation, Provider, Tier
 from shared.domain.errors import RoutingTableError, UnknownModelError, UnknownPriceError
 from shared.domain.pricing import ModelKind, PriceBook
+from shared.domain.provider_calls import OptionValue
 
 AUTO = "auto"
 """The model name that leaves the choice to the table."""
-
-OptionValue = str | int | float | bool
 
 _KIND_BY_OPERATION: Mapping[Operation, ModelKind] = {
     Operation.CHAT: ModelKind.CHAT,

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.domain.catalog import Operation, Provider, Tier
 from shared.domain.errors import RoutingTableError
-from shared.domain.routing import Candidate, OptionValue, Route, RoutingTable
+from shared.domain.provider_calls import OptionValue
+from shared.domain.routing import Candidate, Route, RoutingTable
 
 
 class _FilePart(BaseModel):

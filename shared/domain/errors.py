@@ -8,6 +8,7 @@
     └── PermanentError                 trying again changes nothing
         ├── UnroutableError            no queue is bound for a message: a topology bug
         ├── QueueFullError             the broker refused a message: the queue is at its limit
+        ├── TopologyError              the broker refused an exchange, queue or policy
         ├── UnknownPriceError          no price row: the call is refused, never $0
         ├── UnknownModelError          the routing table names no such model
         ├── PriceBookError             the price files contradict each other
@@ -51,6 +52,10 @@ class UnroutableError(PermanentError):
 
 class QueueFullError(PermanentError):
     """The queue is at its limit and the broker refused the message."""
+
+
+class TopologyError(PermanentError):
+    """The broker refused a part of the topology; the message names it."""
 
 
 class UnknownPriceError(PermanentError):

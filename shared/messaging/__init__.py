@@ -1,0 +1,1 @@
+"""RabbitMQ: topology, brokers, publishing, acknowledgement, gates and the outbox relay."""

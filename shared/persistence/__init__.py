@@ -1,0 +1,1 @@
+"""PostgreSQL behind the ports: the truth about jobs, attempts, money, gates and vectors."""

@@ -1,0 +1,24 @@
+"""One pool of connections per process."""
+
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+
+def create_engine(database_url: str, pool_size: int = 8) -> AsyncEngine:
+    """Return an engine over psycopg 3; connections are opened when first needed.
+
+    Single statements run in autocommit (one round trip); `engine.begin()` opens a transaction.
+
+    Args:
+        database_url: `postgresql://…`; the driver is ours to choose.
+        pool_size: The most connections this process holds.
+    """
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=False,
+        connect_args={"connect_timeout": 5, "application_name": "sluiceway"},
+    )

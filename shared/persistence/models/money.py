@@ -1,0 +1,104 @@
+"""The ledger, its rollups, budgets and alerts."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Identity,
+    Index,
+    Integer,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.persistence.models.metadata import METADATA, moment, required_text, usd
+
+LEDGER_ENTRIES = Table(
+    "ledger_entries",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    required_text("job_id"),
+    required_text("user_id"),
+    required_text("key_id"),
+    required_text("tier"),
+    required_text("operation"),
+    required_text("provider"),
+    required_text("model"),
+    Column("model_answered", Text),
+    required_text("price_id"),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("neurons_reported", Numeric),
+    Column("neurons", Numeric, nullable=False),
+    usd("list_cost_usd"),
+    usd("cost_usd"),
+    Column("is_fallback", Boolean, nullable=False),
+    Column("is_error", Boolean, nullable=False),
+    Column("assumed", Boolean, nullable=False),
+    Column("latency_ms", Integer, nullable=False),
+    Column("corrects", Text),
+    moment("occurred_at"),
+    Index("ledger_entries_assumed_idx", "id", postgresql_where=text("assumed")),
+    comment="Append-only; one entry per attempt, with the attempt's id",
+)
+
+_ROLLUP_KEYS = ("user_id", "key_id", "tier", "provider", "model", "operation")
+
+USAGE_ROLLUPS = Table(
+    "usage_rollups",
+    METADATA,
+    Column("day", Date, primary_key=True),
+    *(Column(key, Text, primary_key=True) for key in _ROLLUP_KEYS),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("neurons", Numeric, nullable=False),
+    usd("cost_usd"),
+    Column("fallbacks", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    comment="Sums of ledger entries by day (UTC) and who, what, where",
+)
+
+LATENCY_ROLLUPS = Table(
+    "latency_rollups",
+    METADATA,
+    Column("day", Date, primary_key=True),
+    *(Column(key, Text, primary_key=True) for key in _ROLLUP_KEYS),
+    Column("bucket", SmallInteger, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    comment="Histogram of latencies; bucket b holds up to 1.1^b ms",
+)
+
+BUDGETS = Table(
+    "budgets",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    required_text("window"),
+    Column("limit_usd", Numeric),
+    Column("thresholds", JSONB, nullable=False),
+    moment("window_start"),
+    usd("spent_usd"),
+    usd("held_usd"),
+    Column("fired", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    CheckConstraint("held_usd >= 0", name="held_usd"),
+    comment="Each budget with its current window's money; the row that claims lock",
+)
+
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("window_start", moment("w").type, primary_key=True),
+    Column("threshold", Text, primary_key=True),
+    Column("id", BigInteger, Identity(), nullable=False),
+    usd("spent_usd"),
+    moment("fired_at"),
+    comment="Fired thresholds: one per budget, window and threshold",
+)

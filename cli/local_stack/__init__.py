@@ -1,0 +1,1 @@
+"""A private broker, database and all services on this machine, without containers."""

@@ -1,0 +1,118 @@
+"""A private RabbitMQ node: own name, ports, cookie, port mapper and data, next to any other.
+
+Its port mapper (epmd) is a child of ours in the foreground; otherwise the node would start a
+daemon that outlives it.
+"""
+
+import asyncio
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import httpx
+
+from cli.local_stack.broker_files import (
+    BrokerIdentity,
+    BrokerPorts,
+    broker_identity,
+    node_environment,
+    pick_ports,
+    write_settings,
+)
+from cli.local_stack.broker_programs import BrokerPrograms
+from cli.local_stack.ports import LOOPBACK, is_listening
+from cli.local_stack.processes import ChildProcess, ProcessSpec, spawn
+from cli.local_stack.servers import BrokerAddress, ServerFailedError
+from cli.local_stack.waiting import wait_until
+
+_READY_SECONDS = 90.0
+_STOP_SECONDS = 20.0
+
+
+class PrivateBroker:
+    """A RabbitMQ node whose files all lie in one folder."""
+
+    def __init__(self, folder: Path, programs: BrokerPrograms) -> None:
+        self._folder = folder.resolve()
+        self._programs = programs
+        self._children: list[ChildProcess] = []
+
+    def processes(self) -> list[ChildProcess]:
+        """Return the port mapper and the node, in this order."""
+        return list(self._children)
+
+    async def start(self) -> BrokerAddress:
+        """Start the node and return its address once it takes connections.
+
+        Raises:
+            ServerFailedError: The node ended, or was not ready in time.
+        """
+        for name in ("data", "log"):
+            (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        identity, ports = broker_identity(self._folder), pick_ports()
+        write_settings(self._folder, identity, ports)
+        await self._start_children(node_environment(self._folder, identity, ports), ports)
+        address = _address(identity, ports)
+        await self._wait_ready(identity, ports)
+        return address
+
+    async def stop(self, *, discard: bool = False) -> None:
+        """End the node, cleanly or at once, and then its port mapper."""
+        for child in reversed(self._children):
+            if discard:
+                child.kill()
+            await child.stop(_STOP_SECONDS)
+        self._children.clear()
+        if discard:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _start_children(self, environment: dict[str, str], ports: BrokerPorts) -> None:
+        mapper = spawn(
+            ProcessSpec(
+                name="epmd",
+                arguments=(str(self._programs.port_mapper),),
+                environment=environment,
+                log_file=self._folder / "log" / "epmd.log",
+            )
+        )
+        self._children = [mapper]
+        deadline = time.monotonic() + 10
+        await wait_until(lambda: is_listening(ports.port_mapper), deadline)
+        node = spawn(
+            ProcessSpec(
+                name="rabbitmq",
+                arguments=(str(self._programs.server),),
+                environment=environment,
+                log_file=self._folder / "log" / "rabbitmq.log",
+                orphan_signal=signal.SIGTERM,
+            )
+        )
+        self._children.append(node)
+
+    async def _wait_ready(self, identity: BrokerIdentity, ports: BrokerPorts) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        node = self._children[-1]
+        async with httpx.AsyncClient(auth=(identity.user, identity.password)) as client:
+            while not (is_listening(ports.amqp) and await _answers(client, ports.management)):
+                if node.exit_status() is not None or time.monotonic() > deadline:
+                    await self.stop()
+                    raise ServerFailedError(
+                        f"RabbitMQ did not start: see {self._folder / 'log' / 'rabbitmq.log'}"
+                    )
+                await asyncio.sleep(0.05)
+
+
+async def _answers(client: httpx.AsyncClient, port: int) -> bool:
+    try:
+        answer = await client.get(f"http://{LOOPBACK}:{port}/api/whoami")
+    except httpx.HTTPError:
+        return False
+    return answer.is_success
+
+
+def _address(identity: BrokerIdentity, ports: BrokerPorts) -> BrokerAddress:
+    login = f"{identity.user}:{identity.password}@{LOOPBACK}"
+    return BrokerAddress(
+        url=f"amqp://{login}:{ports.amqp}/", management_url=f"http://{login}:{ports.management}"
+    )

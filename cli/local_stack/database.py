@@ -1,0 +1,165 @@
+"""The embedded PostgreSQL server with pgvector, on the loopback interface only.
+
+Its password is random and asked for on every connection, so that other users of the machine
+cannot read the data.
+"""
+
+import asyncio
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psycopg
+
+from cli.local_stack.database_files import DatabaseFiles, prepare_files
+from cli.local_stack.environment import inherited_environment
+from cli.local_stack.ports import LOOPBACK, free_ports
+from cli.local_stack.processes import ChildProcess, ProcessSpec, spawn
+from cli.local_stack.servers import ServerFailedError
+
+_NAME = "sluiceway"
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "shared_buffers": "256MB",
+    "max_connections": "200",
+    "synchronous_commit": "on",
+    "max_wal_size": "2GB",
+    "min_wal_size": "256MB",
+    "wal_compression": "on",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class EmbeddedDatabase:
+    """A PostgreSQL server that belongs to one home.
+
+    Args:
+        location: Where its data belongs; a link to the data when root starts it.
+        log_file: Its log.
+        durable: False gives up crash safety for speed, for tests that throw the data away.
+    """
+
+    def __init__(self, location: Path, log_file: Path, *, durable: bool = True) -> None:
+        self._location = location
+        self._log_file = log_file
+        self._durable = durable
+        self._files: DatabaseFiles | None = None
+        self._server: ChildProcess | None = None
+
+    def processes(self) -> list[ChildProcess]:
+        """Return the server, when it has been started."""
+        return [self._server] if self._server else []
+
+    async def start(self) -> str:
+        """Start the server and return the database's address once it answers.
+
+        Raises:
+            ServerFailedError: The server ended, or was not ready in time.
+        """
+        files = self._files = prepare_files(self._location)
+        password = files.password()
+        if not files.is_initialized:
+            self._initialize(files)
+        port = free_ports(1)[0]
+        self._server = spawn(self._server_spec(files, port))
+        address = f"postgresql://{_NAME}:{password}@{LOOPBACK}:{port}"
+        await self._wait_ready(address)
+        _create_database(address)
+        files.mark_initialized()
+        return f"{address}/{_NAME}"
+
+    async def stop(self, *, discard: bool = False) -> None:
+        """End the server, cleanly or at once."""
+        if self._server is not None:
+            if discard:
+                self._server.signal(signal.SIGQUIT)
+            await self._server.stop(_STOP_SECONDS)
+            self._server = None
+        if self._files is not None:
+            if discard:
+                self._files.remove()
+            else:
+                self._files.remove_programs()
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether no data of an earlier run is there."""
+        return not (self._location / "initialized").exists()
+
+    def _initialize(self, files: DatabaseFiles) -> None:
+        shutil.rmtree(files.data, ignore_errors=True)
+        account = files.account
+        self._log_file.parent.mkdir(parents=True, exist_ok=True)
+        with self._log_file.open("ab") as log:
+            made = subprocess.run(
+                _initialize_command(files),
+                env=inherited_environment(),
+                cwd=files.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=account.user_id if account else None,
+                group=account.group_id if account else None,
+                extra_groups=[] if account else None,
+                check=False,
+            )
+        if made.returncode != 0:
+            raise ServerFailedError(f"PostgreSQL could not make its data: see {self._log_file}")
+
+    def _server_spec(self, files: DatabaseFiles, port: int) -> ProcessSpec:
+        settings = _SETTINGS | {"port": str(port)}
+        if not self._durable:
+            settings |= {"fsync": "off", "full_page_writes": "off"}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return ProcessSpec(
+            name="postgres",
+            arguments=(str(files.programs / "bin" / "postgres"), "-D", str(files.data), *options),
+            environment=inherited_environment(),
+            log_file=self._log_file,
+            stop_signal=signal.SIGINT,
+            orphan_signal=signal.SIGINT,
+            account=files.account,
+            directory=files.folder,
+        )
+
+    async def _wait_ready(self, address: str) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while not _answers(address):
+            ended = not self._server or self._server.exit_status() is not None
+            if ended or time.monotonic() > deadline:
+                await self.stop()
+                raise ServerFailedError(f"PostgreSQL did not start: see {self._log_file}")
+            await asyncio.sleep(0.03)
+
+
+def _initialize_command(files: DatabaseFiles) -> list[str]:
+    return [
+        str(files.programs / "bin" / "initdb"),
+        *("-D", str(files.data), "-U", _NAME, "-E", "UTF8", "--locale=C"),
+        *("--auth=scram-sha-256", f"--pwfile={files.password_file}"),
+        *("--no-sync", "--no-instructions"),
+    ]
+
+
+def _answers(address: str) -> bool:
+    try:
+        psycopg.connect(f"{address}/postgres", connect_timeout=3).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _create_database(address: str) -> None:
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_NAME,))
+        if found.fetchone() is None:
+            connection.execute(f'CREATE DATABASE "{_NAME}"')

@@ -1,0 +1,124 @@
+"""The bill: every call that produced tokens, also when the client went away.
+
+Invariant: a call enters at its first token, with its input tokens in full and the output tokens
+produced so far, and `total_usd` is exactly the sum of the rows.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from simulator.bill_file import BillFile
+from simulator.bill_row import BillRow, decimal_string
+from simulator.json_values import JsonObject
+from simulator.prices import Price
+
+_WRITE_WITHIN_SECONDS = 0.05
+
+
+class Bill:
+    """All rows in memory, each change also on disk."""
+
+    def __init__(self, home: Path, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._file = BillFile(home / "bill.jsonl")
+        self._rows = self._file.read()
+        self._total_usd = sum((row.cost_usd for row in self._rows.values()), Decimal(0))
+        self._unwritten: set[str] = set()
+
+    def charge(self, *, call_id: str, request_id: str, price: Price, input_tokens: int) -> "Charge":
+        """Return the charge of one call; nothing is billed before it produces tokens."""
+        row = BillRow(
+            call_id=call_id,
+            request_id=request_id,
+            provider=price.provider,
+            model=price.model,
+            input_tokens=input_tokens,
+            at=self._now(),
+        )
+        return Charge(self, row, price)
+
+    def record(self, row: BillRow, cost_usd: Decimal, *, at_once: bool) -> None:
+        """Take a row's new state, and write it now or within 50 ms."""
+        is_new = row.call_id not in self._rows
+        self._total_usd += cost_usd if is_new else cost_usd - row.cost_usd
+        row.cost_usd = cost_usd
+        self._rows[row.call_id] = row
+        if at_once or is_new:
+            self._unwritten.discard(row.call_id)
+            self._file.append([row])
+            return
+        if not self._unwritten:
+            asyncio.get_running_loop().call_later(_WRITE_WITHIN_SECONDS, self.write)
+        self._unwritten.add(row.call_id)
+
+    def write(self) -> None:
+        """Write every state that is only in memory."""
+        rows = [self._rows[call_id] for call_id in self._unwritten if call_id in self._rows]
+        self._unwritten.clear()
+        if rows:
+            self._file.append(rows)
+
+    def empty(self) -> JsonObject:
+        """Forget every row, on disk too; return the empty bill."""
+        self._rows.clear()
+        self._unwritten.clear()
+        self._total_usd = Decimal(0)
+        self._file.empty()
+        return self.to_json()
+
+    def to_json(self) -> JsonObject:
+        """Return the wire form: all rows, oldest first, and their sum."""
+        rows = [row.to_json() for row in self._rows.values()]
+        return {"data": rows, "total_usd": decimal_string(self._total_usd)}
+
+    def total_to_json(self) -> JsonObject:
+        """Return the sum and the number of calls."""
+        return {"total_usd": decimal_string(self._total_usd), "calls": len(self._rows)}
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self.write()
+        self._file.close()
+
+
+class Charge:
+    """One call's part of the bill."""
+
+    def __init__(self, bill: Bill, row: BillRow, price: Price) -> None:
+        self._bill = bill
+        self._row = row
+        self._price = price
+
+    @property
+    def input_tokens(self) -> int:
+        """The tokens of the request."""
+        return self._row.input_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        """The tokens produced so far."""
+        return self._row.output_tokens
+
+    @property
+    def neurons(self) -> Decimal | None:
+        """The neurons billed so far; None for a provider that has none."""
+        return self._row.neurons
+
+    def produced(self, output_tokens: int) -> None:
+        """Bill the tokens produced so far, of an answer that goes on."""
+        self._update(output_tokens, at_once=False)
+
+    def ended(self, output_tokens: int, *, completed: bool) -> None:
+        """Bill the final count."""
+        self._row.completed = completed
+        self._update(output_tokens, at_once=True)
+
+    def _update(self, output_tokens: int, *, at_once: bool) -> None:
+        row = self._row
+        row.output_tokens = output_tokens
+        row.neurons = self._price.neurons(row.input_tokens, output_tokens)
+        cost_usd = self._price.cost_usd(row.input_tokens, output_tokens)
+        self._bill.record(row, cost_usd, at_once=at_once)

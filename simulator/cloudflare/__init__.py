@@ -1,0 +1,1 @@
+"""Cloudflare Workers AI as its REST API answers (shapes of 2026-11)."""

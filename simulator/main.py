@@ -1,0 +1,66 @@
+"""Composition root: builds the simulation and serves it until SIGTERM.
+
+Invariant: whatever ends the server, the bill in memory is written before the process ends.
+"""
+
+from pathlib import Path
+
+import uvicorn
+
+from simulator.app import App
+from simulator.bill import Bill
+from simulator.clock import Clock
+from simulator.control import Controls
+from simulator.prices import read_prices
+from simulator.simulation import Simulation
+
+DEFAULT_PRICES = Path(__file__).resolve().parent.parent / "prices"
+_DRAIN_SECONDS = 1
+
+
+def run(port: int, home: Path, *, host: str = "127.0.0.1", prices: Path = DEFAULT_PRICES) -> None:
+    """Serve both providers on `port`; the bill is kept in `home`, the rates come from `prices`.
+
+    Raises:
+        FileNotFoundError: `prices` holds no price rows.
+    """
+    simulation = build(home, prices)
+    try:
+        uvicorn.Server(server_config(App(simulation), host, port)).run()
+    finally:
+        simulation.bill.close()
+
+
+def build(home: Path, prices: Path) -> Simulation:
+    """Return a simulation with the bill found in `home`; the caller closes its bill.
+
+    Raises:
+        FileNotFoundError: `prices` holds no price rows.
+    """
+    clock = Clock()
+    return Simulation(
+        prices=read_prices(prices),
+        controls=Controls(clock),
+        bill=Bill(home, clock.now),
+        clock=clock,
+    )
+
+
+def server_config(app: App, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
+    """Return the leanest server that still speaks HTTP/1.1 properly."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_level="critical",
+        proxy_headers=False,
+        server_header=False,
+        backlog=4096,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )

@@ -1,0 +1,77 @@
+"""OpenAI's streaming dialect.
+
+Invariant: all chunks of a stream share everything but their choices, so that part is encoded once.
+"""
+
+from collections.abc import Sequence
+
+import orjson
+
+from simulator.answers import Answer
+from simulator.bill import Charge
+from simulator.json_values import JsonObject
+
+_DONE = b"data: [DONE]\n\n"
+_NO_USAGE = b',"usage":null'
+_PADDING = "k3J9xQ2mLw7RtVb5"
+
+
+class ChatStream:
+    """Writes the chunks of one completion."""
+
+    def __init__(
+        self,
+        *,
+        completion_id: str,
+        created: int,
+        model: str,
+        includes_usage: bool,
+        is_obfuscated: bool,
+    ) -> None:
+        shared = {
+            "id": completion_id,
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": model,
+            "service_tier": "default",
+            "system_fingerprint": None,
+        }
+        self._head = b"data: " + orjson.dumps(shared)[:-1] + b',"choices":'
+        self._includes_usage = includes_usage
+        self._is_obfuscated = is_obfuscated
+
+    def opening(self) -> bytes:
+        """Return the chunk with the role."""
+        return self._chunk([_choice({"role": "assistant", "content": "", "refusal": None}, None)])
+
+    def token(self, piece: str) -> bytes:
+        """Return the chunk of one token."""
+        return self._chunk([_choice({"content": piece}, None)], len(piece))
+
+    def closing(self, answer: Answer, charge: Charge) -> bytes:
+        """Return the finish, the usage if it was asked for, and the terminator."""
+        finish = self._chunk([_choice({}, answer.finish_reason)])
+        if not self._includes_usage:
+            return finish + _DONE
+        usage = {
+            "prompt_tokens": charge.input_tokens,
+            "completion_tokens": answer.output_tokens,
+            "total_tokens": charge.input_tokens + answer.output_tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": answer.hidden_tokens},
+        }
+        return finish + self._event([], b',"usage":' + orjson.dumps(usage), 0) + _DONE
+
+    def _chunk(self, choices: Sequence[JsonObject], visible_characters: int = 0) -> bytes:
+        return self._event(choices, _NO_USAGE if self._includes_usage else b"", visible_characters)
+
+    def _event(self, choices: Sequence[JsonObject], usage: bytes, visible_characters: int) -> bytes:
+        padding = _PADDING[visible_characters:]
+        tail = (
+            b',"obfuscation":"' + padding.encode() + b'"}\n\n' if self._is_obfuscated else b"}\n\n"
+        )
+        return self._head + orjson.dumps(choices) + usage + tail
+
+
+def _choice(delta: JsonObject, finish_reason: str | None) -> JsonObject:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}

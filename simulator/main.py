@@ -3,7 +3,10 @@
 Invariant: whatever ends the server, the bill in memory is written before the process ends.
 """
 
+import signal
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
@@ -24,11 +27,17 @@ def run(port: int, home: Path, *, host: str = "127.0.0.1", prices: Path = DEFAUL
     Raises:
         FileNotFoundError: `prices` holds no price rows.
     """
+    # uvicorn drains on SIGTERM, then raises it again: an exception lets `finally` run.
+    signal.signal(signal.SIGTERM, _exit)
     simulation = build(home, prices)
     try:
         uvicorn.Server(server_config(App(simulation), host, port)).run()
     finally:
         simulation.bill.close()
+
+
+def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def build(home: Path, prices: Path) -> Simulation:

@@ -5,8 +5,6 @@ qwen, gpt-oss and kimi like OpenAI, and some llamas answer in both shapes at onc
 Invariant: usage is what the bill says; the native dialect never names neurons.
 """
 
-from dataclasses import dataclass
-
 import orjson
 
 from simulator.answers import Answer
@@ -17,6 +15,9 @@ from simulator.prices import Price
 _OPENAI_LIKE = ("gemma", "glm", "qwen", "qwq", "gpt-oss", "kimi")
 _BOTH_SHAPES = ("llama-3.1-8b-instruct-fast", "llama-3.1-8b-instruct-fp8-fast", "llama-4-scout")
 _DONE = b"data: [DONE]\n\n"
+_AFTER_TOKEN = (
+    b',"reasoning_content":null},"finish_reason":null,"logprobs":null,"matched_stop":null}]'
+)
 _PADDING = "abcdefghijklmnop"
 
 
@@ -72,44 +73,45 @@ class NativeStream:
         return b'data: {"response":""}\n\ndata: ' + last + b"\n\n" + _DONE
 
 
-@dataclass(frozen=True, slots=True)
 class OpenaiLikeStream:
     """Chunks whose usage is an increment, then a cumulative one without `choices`."""
 
-    id: str
-    created: int
-    price: Price
-    input_tokens: int
+    def __init__(self, stream_id: str, created: int, price: Price, input_tokens: int) -> None:
+        shared = {
+            "id": stream_id,
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": reported_model(price.model),
+        }
+        self._price = price
+        self._input_tokens = input_tokens
+        self._head = b"data: " + orjson.dumps(shared)[:-1] + b',"choices":'
+        self._token_head = self._head + b'[{"index":0,"delta":{"content":'
+        self._token_tail = _AFTER_TOKEN + self._tail(0, 1)
 
     def opening(self) -> bytes:
         """Return the chunk with the role, which carries the prompt's usage."""
         delta: JsonObject = {"role": "assistant", "content": "", "reasoning_content": None}
-        return self._chunk([_choice(delta, None)], self.input_tokens, 0)
+        return self._head + orjson.dumps([_choice(delta, None)]) + self._tail(self._input_tokens, 0)
 
     def token(self, piece: str) -> bytes:
         """Return the chunk of one token."""
-        delta: JsonObject = {"content": piece, "reasoning_content": None}
-        return self._chunk([_choice(delta, None)], 0, 1)
+        return self._token_head + orjson.dumps(piece) + self._token_tail
 
     def closing(self, answer: Answer, charge: Charge) -> bytes:
         """Return the finish, a chunk without choices, the cumulative usage and the terminator."""
-        finish = self._chunk([_choice({"reasoning_content": None}, answer.finish_reason)], 0, 0)
-        rest = self._chunk([], 0, answer.hidden_tokens)
-        usage = priced_usage(self.price, charge.input_tokens, answer.output_tokens)
-        last = orjson.dumps({"response": "", "usage": usage})
-        return finish + rest + b"data: " + last + b"\n\n" + _DONE
+        finish = orjson.dumps([_choice({"reasoning_content": None}, answer.finish_reason)])
+        usage = priced_usage(self._price, charge.input_tokens, answer.output_tokens)
+        events = [
+            self._head + finish + self._tail(0, 0),
+            self._head + b"[]" + self._tail(0, answer.hidden_tokens),
+            b"data: " + orjson.dumps({"response": "", "usage": usage}) + b"\n\n",
+        ]
+        return b"".join(events) + _DONE
 
-    def _chunk(self, choices: list[JsonObject], input_tokens: int, output_tokens: int) -> bytes:
-        chunk = {
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": reported_model(self.price.model),
-            "choices": choices,
-            "p": "pad",
-            "usage": priced_usage(self.price, input_tokens, output_tokens),
-        }
-        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+    def _tail(self, input_tokens: int, output_tokens: int) -> bytes:
+        usage = priced_usage(self._price, input_tokens, output_tokens)
+        return b',"p":"pad","usage":' + orjson.dumps(usage) + b"}\n\n"
 
 
 def _choice(delta: JsonObject, finish_reason: str | None) -> JsonObject:

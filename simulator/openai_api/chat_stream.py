@@ -13,6 +13,8 @@ from simulator.json_values import JsonObject
 
 _DONE = b"data: [DONE]\n\n"
 _NO_USAGE = b',"usage":null'
+_AFTER_TOKEN = b'},"logprobs":null,"finish_reason":null}]'
+_WIDEST = 8
 _PADDING = "k3J9xQ2mLw7RtVb5"
 
 
@@ -38,7 +40,10 @@ class ChatStream:
         }
         self._head = b"data: " + orjson.dumps(shared)[:-1] + b',"choices":'
         self._includes_usage = includes_usage
+        self._no_usage = _NO_USAGE if includes_usage else b""
         self._is_obfuscated = is_obfuscated
+        self._token_head = self._head + b'[{"index":0,"delta":{"content":'
+        self._token_tails = [self._tail(_AFTER_TOKEN + self._no_usage, n) for n in range(_WIDEST)]
 
     def opening(self) -> bytes:
         """Return the chunk with the role."""
@@ -46,7 +51,8 @@ class ChatStream:
 
     def token(self, piece: str) -> bytes:
         """Return the chunk of one token."""
-        return self._chunk([_choice({"content": piece}, None)], len(piece))
+        tail = self._token_tails[min(len(piece), _WIDEST - 1)]
+        return self._token_head + orjson.dumps(piece) + tail
 
     def closing(self, answer: Answer, charge: Charge) -> bytes:
         """Return the finish, the usage if it was asked for, and the terminator."""
@@ -60,17 +66,19 @@ class ChatStream:
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": answer.hidden_tokens},
         }
-        return finish + self._event([], b',"usage":' + orjson.dumps(usage), 0) + _DONE
+        return finish + self._event([], b',"usage":' + orjson.dumps(usage)) + _DONE
 
-    def _chunk(self, choices: Sequence[JsonObject], visible_characters: int = 0) -> bytes:
-        return self._event(choices, _NO_USAGE if self._includes_usage else b"", visible_characters)
+    def _chunk(self, choices: Sequence[JsonObject]) -> bytes:
+        return self._event(choices, self._no_usage)
 
-    def _event(self, choices: Sequence[JsonObject], usage: bytes, visible_characters: int) -> bytes:
-        padding = _PADDING[visible_characters:]
-        tail = (
-            b',"obfuscation":"' + padding.encode() + b'"}\n\n' if self._is_obfuscated else b"}\n\n"
-        )
-        return self._head + orjson.dumps(choices) + usage + tail
+    def _event(self, choices: Sequence[JsonObject], usage: bytes) -> bytes:
+        return self._head + orjson.dumps(choices) + self._tail(usage, 0)
+
+    def _tail(self, before: bytes, visible_characters: int) -> bytes:
+        if not self._is_obfuscated:
+            return before + b"}\n\n"
+        padding = _PADDING[visible_characters:].encode()
+        return before + b',"obfuscation":"' + padding + b'"}\n\n'
 
 
 def _choice(delta: JsonObject, finish_reason: str | None) -> JsonObject:

@@ -8,8 +8,10 @@ from shared.domain.ids import AttemptId, JobId, UserId
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.views import JobView, StreamState
 from shared.domain.work import (
+    Abandonment,
     ClaimOutcome,
     ClaimRequest,
+    LostJob,
     NewJob,
     SettledJob,
     Settlement,
@@ -97,4 +99,19 @@ class AttemptRepository(Protocol):
         self, job_id: JobId, attempt_id: AttemptId, number: int, text: str
     ) -> None:
         """Store the answer so far, for clients that join late."""
+        ...
+
+
+class LeaseRepository(Protocol):
+    """Jobs whose worker fell silent."""
+
+    async def expired(self, limit: int) -> Sequence[LostJob]:
+        """Return running jobs whose lease has ended, longest first."""
+        ...
+
+    async def abandon(self, abandonment: Abandonment) -> Sequence[OutboxRow]:
+        """Charge the open attempts at their hold and move the job on, in one commit.
+
+        Nothing happens, and nothing is returned, when the lease has been extended meanwhile.
+        """
         ...

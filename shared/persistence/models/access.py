@@ -36,4 +36,3 @@ API_KEYS = Table(
     moment("revoked_at", nullable=True),
     comment="Keys as SHA-256 of the secret; the secret itself is stored nowhere",
 )
-

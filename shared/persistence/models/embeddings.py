@@ -67,9 +67,7 @@ CHUNKS = Table(
     "chunks",
     METADATA,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column(
-        "collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False
-    ),
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
     required_text("document_id"),
     Column("ordinal", Integer, nullable=False),
     required_text("ingestion_id"),

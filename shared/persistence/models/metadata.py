@@ -1,5 +1,6 @@
 """One metadata with predictable constraint names, and the column shapes that tables share."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Column, DateTime, MetaData, Numeric, Text, text
@@ -26,6 +27,6 @@ def required_text(name: str) -> Column[str]:
     return Column(name, Text, nullable=False)
 
 
-def moment(name: str, *, nullable: bool = False) -> Column[DateTime]:
+def moment(name: str, *, nullable: bool = False) -> Column[datetime]:
     """Return a point in time with its zone."""
     return Column(name, DateTime(timezone=True), nullable=nullable)

@@ -1,0 +1,51 @@
+"""Connections for one statement or for one transaction, with losses told in our own words."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from psycopg.errors import DeadlockDetected, SerializationFailure
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.domain.errors import DatabaseUnavailableError
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """Tell whether the statement was rolled back only because of its company."""
+    return isinstance(error.orig, DeadlockDetected | SerializationFailure)
+
+
+@asynccontextmanager
+async def statement(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Give a connection on which every statement commits by itself, in one round trip.
+
+    Raises:
+        DatabaseUnavailableError: No connection, or it was lost; the commit may have happened.
+    """
+    with_autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with _translated(), with_autocommit.connect() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Give a connection whose statements commit together, or not at all when the block raises.
+
+    Raises:
+        DatabaseUnavailableError: No connection, or it was lost; the commit may have happened.
+    """
+    async with _translated(), engine.begin() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
+        if isinstance(error, DBAPIError) and is_deadlock(error):
+            raise
+        raise DatabaseUnavailableError(
+            f"the database did not answer: {type(error).__name__}"
+        ) from error

@@ -1,0 +1,144 @@
+"""Write-ahead attempts: claimed before the provider is called, settled after.
+
+Every method is one statement, hence one round trip and one commit; concurrent claims and
+settlements of a process share it. The row locks are taken in the order jobs, then budgets.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.domain.ids import AttemptId, JobId
+from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.views import ErrorView
+from shared.domain.work import ClaimOutcome, ClaimRequest, SettledJob, Settlement
+from shared.persistence.connections import statement
+from shared.persistence.group_commit import GroupCommit
+from shared.persistence.repositories.claiming import claim_batch
+from shared.persistence.repositories.outbox import INLINE_GRACE
+from shared.persistence.repositories.settling import settle_batch
+from shared.persistence.repositories.terminal import END_JOB, end_parameters
+
+_PARK = text("""
+    WITH parked AS (
+        UPDATE jobs SET waiting_reason = 'budget', waiting_until = :until,
+            waiting_detail = 'no room in budget ' || :scope
+        WHERE id = :job_id AND status = 'queued' RETURNING id
+    )
+    INSERT INTO outbox (message_id, exchange, routing_key, body, parked_by, available_at)
+    SELECT :message_id, :exchange, :routing_key, :body, :scope, :until FROM parked
+""")
+_GIVE_BACK = text("""
+    WITH freed AS (
+        UPDATE jobs SET status = 'queued', lease_owner = NULL, lease_until = NULL
+        WHERE id = :job_id AND status = 'running' AND lease_owner = :worker RETURNING id
+    )
+    INSERT INTO outbox (message_id, exchange, routing_key, body, available_at)
+    SELECT :message_id, :exchange, :routing_key, :body,
+        coalesce(:available_at, now() + CAST(:grace AS interval))
+    FROM freed RETURNING id
+""")
+_EXTEND = text("""
+    UPDATE jobs SET lease_until = now() + CAST(:lease AS interval)
+    WHERE id = ANY(CAST(:job_ids AS text[])) AND status = 'running' AND lease_owner = :worker
+""")
+_CHECKPOINT = text("""
+    INSERT INTO answer_checkpoints AS c (job_id, attempt_id, number, text)
+    SELECT :job_id, :attempt_id, :number, :text
+    FROM attempts WHERE id = :attempt_id AND outcome = 'running'
+    ON CONFLICT (job_id) DO UPDATE
+        SET attempt_id = excluded.attempt_id, number = excluded.number, text = excluded.text
+        WHERE c.number <= excluded.number
+""")
+
+
+class PostgresAttempts:
+    """Implements `AttemptRepository`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._claim: GroupCommit[ClaimRequest, ClaimOutcome] = GroupCommit(self._claim_batch)
+        self._settle: GroupCommit[Settlement, SettledJob] = GroupCommit(self._settle_batch)
+
+    async def claim(self, request: ClaimRequest) -> ClaimOutcome:
+        """Take the job's lease, open an attempt and hold its worst-case cost."""
+        return await self._claim(request)
+
+    async def settle(self, settlement: Settlement) -> SettledJob:
+        """Close an attempt, move its job on and put messages into the outbox."""
+        return await self._settle(settlement)
+
+    async def park(
+        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
+    ) -> None:
+        """Let a queued job wait for room in budget `scope`."""
+        parameters = {"job_id": job_id, "scope": scope, "until": until, **_message(command)}
+        async with statement(self._engine) as connection:
+            await connection.execute(_PARK, parameters)
+
+    async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
+        """Queue a job again that this worker holds without an open attempt."""
+        parameters = {
+            "job_id": job_id,
+            "worker": worker,
+            "available_at": command.available_at,
+            "grace": INLINE_GRACE,
+            **_message(command.message),
+        }
+        async with statement(self._engine) as connection:
+            outbox_id = (await connection.execute(_GIVE_BACK, parameters)).scalar_one_or_none()
+        if outbox_id is None or command.available_at is not None:
+            return SettledJob(applied=outbox_id is not None, outbox=())
+        return SettledJob(applied=True, outbox=(OutboxRow(outbox_id, command.message),))
+
+    async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:
+        """End a queued job whose deadline has passed."""
+        return await self._end(job_id, "expired", frame, None)
+
+    async def fail_unstarted(
+        self, job_id: JobId, code: str, message: str, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow]:
+        """End a queued job that can never be called."""
+        return await self._end(job_id, "failed", frame, ErrorView(code, message))
+
+    async def extend_leases(self, worker: str, job_ids: Sequence[JobId], lease: timedelta) -> None:
+        """Keep the leases of jobs that this worker is still working on."""
+        parameters = {"worker": worker, "job_ids": list(job_ids), "lease": lease}
+        async with statement(self._engine) as connection:
+            await connection.execute(_EXTEND, parameters)
+
+    async def checkpoint(
+        self, job_id: JobId, attempt_id: AttemptId, number: int, text: str
+    ) -> None:
+        """Store the answer so far; a settled attempt's text is left alone."""
+        parameters = {"job_id": job_id, "attempt_id": attempt_id, "number": number, "text": text}
+        async with statement(self._engine) as connection:
+            await connection.execute(_CHECKPOINT, parameters)
+
+    async def _end(
+        self, job_id: JobId, status: str, frame: OutgoingMessage, error: ErrorView | None
+    ) -> Sequence[OutboxRow]:
+        async with statement(self._engine) as connection:
+            rows = await connection.execute(
+                END_JOB, end_parameters(job_id, status, frame, error=error)
+            )
+            return [OutboxRow(row.outbox_id, frame) for row in rows]
+
+    async def _claim_batch(self, requests: Sequence[ClaimRequest]) -> Sequence[ClaimOutcome]:
+        async with statement(self._engine) as connection:
+            return await claim_batch(connection, requests)
+
+    async def _settle_batch(self, settlements: Sequence[Settlement]) -> Sequence[SettledJob]:
+        async with statement(self._engine) as connection:
+            return await settle_batch(connection, settlements)
+
+
+def _message(message: OutgoingMessage) -> dict[str, object]:
+    return {
+        "message_id": message.message_id,
+        "exchange": message.exchange,
+        "routing_key": message.routing_key,
+        "body": message.body,
+    }

@@ -1,0 +1,163 @@
+"""The claim statement: lease, attempt and hold for a batch of jobs, or the reason why not.
+
+Budgets are checked against the batch's running total, under the budget rows' locks, so that
+`spent + held` never passes a limit whatever runs beside it.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.domain.budgets import Window
+from shared.domain.work import Claimed, ClaimOutcome, ClaimRequest, NoRoom, Unclaimable
+from shared.persistence.arrays import Batch
+
+_REQUEST = Batch(
+    job_id="text",
+    attempt_id="text",
+    provider="text",
+    model="text",
+    price_id="text",
+    hold_usd="numeric",
+    is_fallback="boolean",
+)
+_CLAIM = text(f"""
+    WITH request AS (SELECT * FROM {_REQUEST.table("r")}),
+    scope AS (
+        SELECT * FROM unnest(CAST(:scope_positions AS bigint[]), CAST(:scopes AS text[]))
+            AS s(position, scope)
+    ),
+    job AS MATERIALIZED (
+        SELECT id, status, deadline, lease_owner, attempt_count, failure_count, cost_usd, created_at
+        FROM jobs WHERE id = ANY(CAST(:job_id AS text[])) ORDER BY id FOR UPDATE
+    ),
+    opened_before AS (
+        SELECT id, number FROM attempts
+        WHERE id = ANY(CAST(:attempt_id AS text[])) AND outcome = 'running' AND worker = :worker
+    ),
+    verdict AS MATERIALIZED (
+        SELECT r.*, j.attempt_count, j.failure_count, j.cost_usd, j.created_at,
+            o.number AS opened_number,
+            CASE
+                WHEN j.id IS NULL THEN 'missing'
+                WHEN o.id IS NOT NULL THEN 'opened'
+                WHEN j.status = 'running' AND j.lease_owner = :worker THEN 'claimable'
+                WHEN j.status = 'running' THEN 'leased'
+                WHEN j.status <> 'queued' THEN 'done'
+                WHEN j.deadline <= :now THEN 'deadline_passed'
+                ELSE 'claimable'
+            END AS verdict
+        FROM request r LEFT JOIN job j ON j.id = r.job_id LEFT JOIN opened_before o
+            ON o.id = r.attempt_id
+    ),
+    budget AS MATERIALIZED (
+        SELECT b.scope, b."window", b.limit_usd, b.held_usd +
+            CASE WHEN b.window_start < CASE b."window" WHEN 'day' THEN CAST(:day AS timestamptz)
+                ELSE CAST(:month AS timestamptz) END THEN 0 ELSE b.spent_usd END AS used_usd
+        FROM budgets b WHERE b.scope = ANY(CAST(:scopes AS text[])) ORDER BY b.scope FOR UPDATE
+    ),
+    demand AS (
+        SELECT v.position, b.scope, b."window", b.limit_usd, b.used_usd
+            + sum(v.hold_usd) OVER (PARTITION BY b.scope ORDER BY v.position) AS total_usd
+        FROM verdict v JOIN scope USING (position) JOIN budget b USING (scope)
+        WHERE v.verdict = 'claimable'
+    ),
+    blocked AS MATERIALIZED (
+        SELECT DISTINCT ON (position) position, scope, "window"
+        FROM demand WHERE total_usd > limit_usd ORDER BY position, scope
+    ),
+    admitted AS MATERIALIZED (
+        SELECT v.*, v.attempt_count
+            + row_number() OVER (PARTITION BY v.job_id ORDER BY v.position) AS number
+        FROM verdict v
+        WHERE v.verdict = 'claimable' AND v.position NOT IN (SELECT position FROM blocked)
+    ),
+    opened AS (
+        INSERT INTO attempts (id, job_id, number, worker, provider, model, price_id, outcome,
+            hold_usd, is_fallback, started_at)
+        SELECT attempt_id, job_id, number, :worker, provider, model, price_id, 'running',
+            hold_usd, is_fallback, :now
+        FROM admitted
+    ),
+    leased AS (
+        UPDATE jobs SET status = 'running', lease_owner = :worker,
+            lease_until = now() + CAST(:lease AS interval),
+            started_at = coalesce(jobs.started_at, :now), attempt_count = a.number,
+            waiting_reason = NULL, waiting_until = NULL, waiting_detail = NULL
+        FROM (SELECT job_id, max(number) AS number FROM admitted GROUP BY job_id) a
+        WHERE jobs.id = a.job_id
+    ),
+    held AS (
+        UPDATE budgets SET held_usd = budgets.held_usd + d.hold_usd
+        FROM (SELECT scope, sum(hold_usd) AS hold_usd FROM admitted JOIN scope USING (position)
+            GROUP BY scope) d
+        WHERE budgets.scope = d.scope
+    )
+    SELECT v.position, v.verdict, v.cost_usd, v.failure_count, v.created_at,
+        coalesce(a.number, v.opened_number) AS number, c.request,
+        blocked.scope AS blocked_by, blocked."window" AS blocked_window
+    FROM verdict v LEFT JOIN admitted a USING (position) LEFT JOIN blocked USING (position)
+    LEFT JOIN job_contents c
+        ON c.job_id = v.job_id AND coalesce(a.number, v.opened_number) IS NOT NULL
+    ORDER BY v.position
+""")  # noqa: S608 - only our own column lists are put in
+
+
+async def claim_batch(
+    connection: AsyncConnection, requests: Sequence[ClaimRequest]
+) -> Sequence[ClaimOutcome]:
+    """Claim every request that can be; all come from one worker.
+
+    A request that found no room beside the others of its batch is tried once more alone.
+    """
+    outcomes = await _claim(connection, requests)
+    if len(requests) == 1:
+        return outcomes
+    return [
+        (await _claim(connection, [request]))[0] if isinstance(outcome, NoRoom) else outcome
+        for request, outcome in zip(requests, outcomes, strict=True)
+    ]
+
+
+async def _claim(
+    connection: AsyncConnection, requests: Sequence[ClaimRequest]
+) -> Sequence[ClaimOutcome]:
+    first = requests[0]
+    values = [
+        (r.job_id, r.attempt_id, r.provider.value, r.model, r.price_id, r.hold_usd, r.is_fallback)
+        for r in requests
+    ]
+    scopes = [
+        (position, scope) for position, r in enumerate(requests, start=1) for scope in r.scopes
+    ]
+    rows = await connection.execute(
+        _CLAIM,
+        {
+            **_REQUEST.parameters(values),
+            "scope_positions": [position for position, _ in scopes],
+            "scopes": [scope for _, scope in scopes],
+            "worker": first.worker,
+            "lease": first.lease,
+            "now": first.now,
+            "day": Window.DAY.start(first.now),
+            "month": Window.MONTH.start(first.now),
+        },
+    )
+    return [_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
+
+
+def _outcome(row: Row[tuple[object, ...]], request: ClaimRequest) -> ClaimOutcome:
+    fields = row._mapping  # noqa: SLF001 - SQLAlchemy's documented accessor
+    if fields["number"] is not None:
+        return Claimed(
+            number=fields["number"],
+            request_json=fields["request"],
+            cost_so_far_usd=fields["cost_usd"],
+            failures_so_far=fields["failure_count"],
+            created_at=fields["created_at"],
+        )
+    if fields["blocked_by"] is not None:
+        until = Window(fields["blocked_window"]).end(request.now)
+        return NoRoom(fields["blocked_by"], until)
+    return Unclaimable(fields["verdict"])

@@ -1,0 +1,130 @@
+"""How jobs and attempts look as rows."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy import RowMapping
+
+from shared.domain.catalog import Provider
+from shared.domain.ids import AttemptId, IngestionId, JobId, QueueName
+from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus, Waiting, WaitingReason
+from shared.domain.usage import TokenUsage
+from shared.domain.views import AttemptView, ErrorView, JobView
+from shared.domain.work import NewJob
+from shared.persistence.arrays import Batch
+
+NEW_JOB = Batch(
+    id="text",
+    user_id="text",
+    key_id="text",
+    tier="text",
+    kind="text",
+    queue="text",
+    model="text",
+    on_interrupt="text",
+    input_tokens_bound="integer",
+    max_output_tokens="integer",
+    deadline="timestamptz",
+    idempotency_key="text",
+    request_hash="bytea",
+    ingestion_id="text",
+    created_at="timestamptz",
+    request="text",
+    metadata="text",
+    message_id="text",
+    exchange="text",
+    routing_key="text",
+    body="bytea",
+)
+
+JOB_COLUMNS = """j.id, j.kind, j.status, j.queue, j.model_requested, j.created_at, j.started_at,
+    j.finished_at, j.deadline, j.waiting_reason, j.waiting_until, j.waiting_detail,
+    j.attempt_count, j.provider, j.model, j.input_tokens, j.output_tokens, j.neurons, j.cost_usd,
+    j.is_fallback, j.latency_ms, j.error_code, j.error_message"""
+
+
+def new_job_values(job: NewJob, ingestion_id: IngestionId | None = None) -> Sequence[object]:
+    """Return the values of `NEW_JOB`'s columns."""
+    caller, command = job.caller, job.command
+    return (
+        job.id,
+        caller.user_id,
+        caller.key_id,
+        caller.tier.value,
+        job.kind.value,
+        job.queue,
+        job.model,
+        job.on_interrupt.value,
+        job.input_tokens_bound,
+        job.max_output_tokens,
+        job.deadline,
+        job.idempotency_key,
+        job.request_hash,
+        ingestion_id,
+        job.created_at,
+        job.request_json,
+        job.metadata_json,
+        command.message_id,
+        command.exchange,
+        command.routing_key,
+        command.body,
+    )
+
+
+def job_view(row: RowMapping, attempts: Sequence[AttemptView]) -> JobView:
+    """Read a job selected by `JOB_COLUMNS` with `result` and `metadata`."""
+    return JobView(
+        id=JobId(row["id"]),
+        kind=JobKind(row["kind"]),
+        status=JobStatus(row["status"]),
+        queue=QueueName(row["queue"]),
+        model_requested=row["model_requested"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        deadline=row["deadline"],
+        waiting=_waiting(row),
+        result_json=row["result"],
+        error=_error(row),
+        provider=Provider(row["provider"]) if row["provider"] else None,
+        model=row["model"],
+        usage=TokenUsage(row["input_tokens"], row["output_tokens"], row["neurons"]),
+        cost_usd=row["cost_usd"],
+        is_fallback=row["is_fallback"],
+        latency_ms=row["latency_ms"],
+        metadata_json=row["metadata"],
+        attempts=attempts,
+    )
+
+
+def attempt_view(row: RowMapping) -> AttemptView:
+    """Read a row of `attempts`."""
+    neurons: Decimal = row["neurons"]
+    return AttemptView(
+        id=AttemptId(row["id"]),
+        number=row["number"],
+        provider=Provider(row["provider"]),
+        model=row["model"],
+        model_answered=row["model_answered"],
+        outcome=AttemptOutcome(row["outcome"]),
+        error=_error(row),
+        usage=TokenUsage(row["input_tokens"], row["output_tokens"], neurons or None),
+        cost_usd=row["cost_usd"],
+        assumed=row["assumed"],
+        started_at=row["started_at"],
+        latency_ms=row["latency_ms"],
+    )
+
+
+def _waiting(row: RowMapping) -> Waiting | None:
+    if row["waiting_reason"] is None:
+        return None
+    return Waiting(
+        WaitingReason(row["waiting_reason"]), row["waiting_until"], row["waiting_detail"] or ""
+    )
+
+
+def _error(row: RowMapping) -> ErrorView | None:
+    if row["error_code"] is None:
+        return None
+    return ErrorView(row["error_code"], row["error_message"] or "")

@@ -1,0 +1,215 @@
+"""The settle statement: attempts closed, jobs moved on, messages and deliveries written at once."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.domain.jobs import Waiting
+from shared.domain.outgoing import OutboxRow
+from shared.domain.views import ErrorView
+from shared.domain.work import (
+    JobContinues,
+    JobFails,
+    JobStep,
+    JobSucceeds,
+    JobWaits,
+    SettledJob,
+    Settlement,
+)
+from shared.persistence.arrays import Batch
+from shared.persistence.repositories.outbox import INLINE_GRACE
+
+_SETTLEMENT = Batch(
+    attempt_id="text",
+    job_id="text",
+    outcome="text",
+    error_code="text",
+    error_message="text",
+    request_id="text",
+    model_answered="text",
+    input_tokens="integer",
+    output_tokens="integer",
+    neurons_reported="numeric",
+    neurons="numeric",
+    cost_usd="numeric",
+    latency_ms="integer",
+    finished_at="timestamptz",
+    next_status="text",
+    result="text",
+    job_error_code="text",
+    job_error_message="text",
+    waiting_reason="text",
+    waiting_until="timestamptz",
+    waiting_detail="text",
+    frame="jsonb",
+)
+_MESSAGE = Batch(
+    m_attempt_id="text",
+    m_message_id="text",
+    m_exchange="text",
+    m_routing_key="text",
+    m_body="bytea",
+    m_mandatory="boolean",
+    m_available_at="timestamptz",
+)
+_SETTLE = text(f"""
+    WITH new AS (SELECT * FROM {_SETTLEMENT.table("n")}),
+    closed AS (
+        UPDATE attempts a SET outcome = n.outcome, error_code = n.error_code,
+            error_message = n.error_message, provider_request_id = n.request_id,
+            model_answered = n.model_answered, input_tokens = n.input_tokens,
+            output_tokens = n.output_tokens, neurons_reported = n.neurons_reported,
+            neurons = n.neurons, cost_usd = n.cost_usd, latency_ms = n.latency_ms,
+            finished_at = n.finished_at
+        FROM new n WHERE a.id = n.attempt_id AND a.outcome = 'running' AND a.worker = :worker
+        RETURNING a.id, a.provider, a.model, a.is_fallback
+    ),
+    moved AS (
+        UPDATE jobs j SET status = n.next_status, provider = c.provider, model = c.model,
+            is_fallback = c.is_fallback,
+            input_tokens = j.input_tokens + n.input_tokens,
+            output_tokens = j.output_tokens + n.output_tokens,
+            neurons = nullif(coalesce(j.neurons, 0) + n.neurons, 0),
+            cost_usd = j.cost_usd + n.cost_usd,
+            failure_count = j.failure_count + CASE n.outcome WHEN 'succeeded' THEN 0 ELSE 1 END,
+            error_code = n.job_error_code, error_message = n.job_error_message,
+            waiting_reason = n.waiting_reason, waiting_until = n.waiting_until,
+            waiting_detail = n.waiting_detail,
+            lease_owner = CASE n.next_status WHEN 'running' THEN j.lease_owner END,
+            lease_until = CASE n.next_status WHEN 'running' THEN j.lease_until END,
+            finished_at = CASE WHEN n.frame IS NOT NULL THEN n.finished_at END,
+            latency_ms = CASE WHEN n.frame IS NOT NULL
+                THEN greatest(0, extract(epoch FROM n.finished_at - j.created_at) * 1000) END
+        FROM closed c JOIN new n ON n.attempt_id = c.id
+        WHERE j.id = n.job_id AND j.status = 'running' AND j.lease_owner = :worker
+        RETURNING j.id, j.user_id
+    ),
+    done AS MATERIALIZED (
+        SELECT m.id, m.user_id, n.frame, n.result, n.finished_at,
+            row_number() OVER (PARTITION BY m.user_id ORDER BY n.position) AS rank,
+            count(*) OVER (PARTITION BY m.user_id) AS total
+        FROM moved m JOIN new n ON n.job_id = m.id WHERE n.frame IS NOT NULL
+    ),
+    contents AS (
+        UPDATE job_contents SET result = done.result
+        FROM done WHERE job_id = done.id AND done.result IS NOT NULL
+    ),
+    unneeded AS (DELETE FROM answer_checkpoints WHERE job_id IN (SELECT id FROM done)),
+    cursor AS (
+        INSERT INTO client_cursors AS c (user_id, last_seq)
+        SELECT user_id, max(total) FROM done GROUP BY user_id ORDER BY user_id
+        ON CONFLICT (user_id) DO UPDATE SET last_seq = c.last_seq + excluded.last_seq
+        RETURNING user_id, last_seq
+    ),
+    delivered AS (
+        INSERT INTO deliveries (user_id, seq, job_id, frame, created_at)
+        SELECT user_id, last_seq - total + rank, id, frame, finished_at
+        FROM done JOIN cursor USING (user_id)
+    ),
+    queued AS (
+        INSERT INTO outbox (message_id, exchange, routing_key, body, mandatory, available_at)
+        SELECT m_message_id, m_exchange, m_routing_key, m_body, m_mandatory,
+            coalesce(m_available_at, now() + CAST(:grace AS interval))
+        FROM {_MESSAGE.table("m")} JOIN closed ON closed.id = m_attempt_id
+        ORDER BY m.position
+        RETURNING id AS outbox_id, message_id
+    )
+    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id
+    FROM closed LEFT JOIN {_MESSAGE.table("m")} ON m_attempt_id = closed.id
+    LEFT JOIN queued ON queued.message_id = m_message_id
+""")  # noqa: S608 - only our own column lists are put in
+
+
+async def settle_batch(
+    connection: AsyncConnection, settlements: Sequence[Settlement]
+) -> Sequence[SettledJob]:
+    """Settle all, each for itself; they come from one worker and from different jobs."""
+    messages = [
+        (
+            s.attempt_id,
+            m.message.message_id,
+            m.message.exchange,
+            m.message.routing_key,
+            m.message.body,
+            m.message.mandatory,
+            m.available_at,
+        )
+        for s in settlements
+        for m in s.messages
+    ]
+    rows = await connection.execute(
+        _SETTLE,
+        {
+            **_SETTLEMENT.parameters([_values(s) for s in settlements]),
+            **_MESSAGE.parameters(messages),
+            "worker": settlements[0].worker,
+            "grace": INLINE_GRACE,
+        },
+    )
+    ids: dict[str, dict[str, int]] = {}
+    for row in rows:
+        ids.setdefault(row.attempt_id, {})[row.message_id] = row.outbox_id
+    return [_settled(s, ids.get(s.attempt_id)) for s in settlements]
+
+
+def _settled(settlement: Settlement, ids: dict[str, int] | None) -> SettledJob:
+    if ids is None:
+        return SettledJob(applied=False, outbox=())
+    return SettledJob(
+        applied=True,
+        outbox=[
+            OutboxRow(ids[m.message.message_id], m.message)
+            for m in settlement.messages
+            if m.available_at is None
+        ],
+    )
+
+
+def _values(settlement: Settlement) -> Sequence[object]:
+    result = settlement.result
+    error = result.error
+    frame = settlement.terminal_frame
+    return (
+        settlement.attempt_id,
+        settlement.job_id,
+        result.outcome.value,
+        error.code if error else None,
+        error.message if error else None,
+        result.provider_request_id,
+        result.model_answered,
+        result.usage.input_tokens,
+        result.usage.output_tokens,
+        result.usage.neurons,
+        result.neurons,
+        result.cost_usd,
+        settlement.latency_ms,
+        settlement.finished_at,
+        *_step_values(settlement.step),
+        frame.decode() if frame is not None else None,
+    )
+
+
+def _step_values(step: JobStep) -> Sequence[object]:
+    match step:
+        case JobSucceeds():
+            return ("succeeded", step.result_json, *_reasons(None, None))
+        case JobFails():
+            return ("failed", None, *_reasons(step.error, None))
+        case JobContinues():
+            return ("running", None, *_reasons(None, None))
+        case JobWaits():
+            return ("queued", None, *_reasons(None, step.waiting))
+        case _:
+            assert_never(step)
+
+
+def _reasons(error: ErrorView | None, waiting: Waiting | None) -> Sequence[object]:
+    return (
+        error.code if error else None,
+        error.message if error else None,
+        waiting.reason.value if waiting else None,
+        waiting.until if waiting else None,
+        waiting.detail if waiting else None,
+    )

@@ -111,7 +111,7 @@ def _waiting_room(rung: Rung) -> Queue:
 
 
 def results_queue(boot_id: str) -> Queue:
-    """Return the queue of one API replica: it survives a reconnect, and its replica for a minute."""
+    """Return the queue of one API replica: it outlives its connection by a minute."""
     return Queue(
         QueueName(f"results.api.{boot_id}"),
         {

@@ -1,0 +1,118 @@
+"""What has arrived of a streamed answer, and what it is known to have consumed.
+
+Invariant: usage is what the provider reported last; where it reported none, or only increments, it
+is what was counted here: an answer that broke off is billed, so it must be booked.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from shared.domain.catalog import Operation, Provider
+from shared.domain.errors import ProviderPermanentError, ProviderTransientError
+from shared.domain.provider_calls import ChatCall, ChatFinished
+from shared.domain.usage import NO_USAGE, TokenUsage
+from shared.providers.assumed_usage import assumed_prompt_tokens
+from shared.providers.errors import Refusal, own_error, refusal_error
+
+
+@dataclass(slots=True)
+class AnswerProgress:
+    """The state of one answer.
+
+    Attributes:
+        request_id: The provider's id of the request, once it is known.
+        is_ended: Whether the provider said that this is all.
+    """
+
+    provider: Provider
+    call: ChatCall
+    request_id: str | None = None
+    finish_reason: str | None = None
+    model_answered: str | None = None
+    is_ended: bool = False
+    _unread: list[str] = field(default_factory=list[str])
+    _has_text: bool = False
+    _tokens: int = 0
+    _reported: TokenUsage | None = None
+    _most_input: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have arrived; both providers send one with each piece."""
+        return self._tokens
+
+    def add_text(self, text: str) -> None:
+        """Take the next token of the answer."""
+        self._tokens += 1
+        self._has_text = True
+        self._unread.append(text)
+
+    def add_whole_text(self, text: str) -> None:
+        """Take an answer that came in one piece, whose tokens its usage tells."""
+        if text:
+            self._has_text = True
+            self._unread.append(text)
+
+    def add_reasoning(self) -> None:
+        """Take a token that is billed but not shown."""
+        self._tokens += 1
+
+    def report(self, usage: TokenUsage) -> None:
+        """Take a usage report; the last one wins."""
+        self._reported = usage
+        self._most_input = max(self._most_input, usage.input_tokens)
+
+    def take_text(self) -> str:
+        """Return the text that came since the last call."""
+        text = "".join(self._unread)
+        self._unread.clear()
+        return text
+
+    def finished(self) -> ChatFinished:
+        """Return the end of the answer.
+
+        Raises:
+            ProviderTransientError: The answer broke off (`stream_cut`) or has no text
+                (`empty_answer`); either way it carries what was consumed.
+        """
+        if not self.is_ended and self.finish_reason is None:
+            raise self.failed("stream_cut")
+        if not self._has_text:
+            raise self.failed("empty_answer")
+        usage = self._usage()
+        return ChatFinished(
+            finish_reason=self.finish_reason or self._implied_reason(usage),
+            usage=usage,
+            model_answered=self.model_answered or self.call.model,
+            provider_request_id=self.request_id,
+        )
+
+    def failed(self, code: str) -> ProviderTransientError | ProviderPermanentError:
+        """Return the error for a failure that we noticed, with what was consumed before it."""
+        return own_error(self.provider, code, self.consumed(), self.request_id)
+
+    def refused(self, *codes: str | None) -> ProviderTransientError | ProviderPermanentError:
+        """Return the error for what the provider said in the middle of its answer."""
+        refusal = Refusal(self.provider, Operation.CHAT, None, codes, request_id=self.request_id)
+        return refusal_error(refusal, self.consumed())
+
+    def consumed(self) -> TokenUsage:
+        """Return what was consumed if the answer goes no further; nothing without a token."""
+        if not self._tokens and not (self._reported and self._reported.output_tokens):
+            return NO_USAGE
+        usage = self._usage()
+        if usage.output_tokens >= self._tokens:
+            return usage
+        return replace(usage, output_tokens=self._tokens, neurons=None)
+
+    def _usage(self) -> TokenUsage:
+        reported = self._reported
+        if reported and reported.input_tokens >= max(self._most_input, 1):
+            return reported
+        return TokenUsage(
+            self._most_input or assumed_prompt_tokens(self.call.messages),
+            max(self._tokens, reported.output_tokens if reported else 0),
+        )
+
+    def _implied_reason(self, usage: TokenUsage) -> str:
+        """Cloudflare's native stream ends without a reason."""
+        return "length" if usage.output_tokens >= self.call.max_output_tokens else "stop"

@@ -1,0 +1,179 @@
+"""Workers AI over HTTP: one pool of connections, and tokens that rotate.
+
+Invariant: a response that is handed out has status 2xx, and it is closed however its reader ends;
+every other status is raised as what Cloudflare says in its body.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import orjson
+
+from shared.domain.catalog import Operation, Provider
+from shared.domain.errors import ProviderPermanentError, ProviderTransientError
+from shared.providers.cloudflare_shapes import error_code
+from shared.providers.errors import Refusal, refusal_error
+from shared.providers.json_reading import JsonObject, MalformedAnswerError, decode_object
+from shared.providers.limits import Deadline, TimeLimits
+
+_NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_UNAUTHORIZED = 401
+_SET_ASIDE_SECONDS = 60.0
+_GATEWAY_HOST = "gateway.ai.cloudflare.com"
+_MOST_CONNECTIONS = 1000
+_KEEPALIVE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CloudflareAccount:
+    """Who asks, and where.
+
+    Attributes:
+        tokens: At least one; they take turns.
+        base_url: The API, or an AI gateway's own address.
+        gateway_id: Sends calls to the API through this AI gateway.
+    """
+
+    account_id: str
+    tokens: Sequence[str] = field(repr=False)
+    base_url: str = "https://api.cloudflare.com/client/v4"
+    gateway_id: str | None = None
+
+    def run_url(self, model: str) -> str:
+        """Return where a model is called."""
+        base = self.base_url.rstrip("/")
+        if _GATEWAY_HOST in base:
+            return f"{base}/workers-ai/{model}"
+        return f"{base}/accounts/{self.account_id}/ai/run/{model}"
+
+
+class TokenRotation:
+    """Hands out tokens in turn; one that was refused stays aside for a minute.
+
+    When all are aside they take turns all the same: a call that may fail beats one that must.
+    """
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._tokens = list(tokens)
+        self._next = 0
+        self._aside_until_by_token: dict[str, float] = {}
+
+    def next(self, now: float) -> str:
+        """Return the token whose turn it is; `now` is monotonic."""
+        turns = self._tokens[self._next :] + self._tokens[: self._next]
+        token = next((one for one in turns if not self._is_aside(one, now)), turns[0])
+        self._next = (self._tokens.index(token) + 1) % len(self._tokens)
+        return token
+
+    def set_aside(self, token: str, now: float) -> bool:
+        """Pass over a token for a minute; tell whether another one can take its place."""
+        self._aside_until_by_token[token] = now + _SET_ASIDE_SECONDS
+        return any(not self._is_aside(one, now) for one in self._tokens)
+
+    def _is_aside(self, token: str, now: float) -> bool:
+        return self._aside_until_by_token.get(token, now) > now
+
+
+class CloudflareConnection:
+    """Posts requests to models."""
+
+    def __init__(self, account: CloudflareAccount, limits: TimeLimits) -> None:
+        self._account = account
+        self._tokens = TokenRotation(account.tokens)
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        if account.gateway_id:
+            headers["cf-aig-gateway-id"] = account.gateway_id
+        self._client = httpx.AsyncClient(
+            headers=headers,
+            http2=False,
+            timeout=httpx.Timeout(None, connect=limits.connect, pool=limits.connect),
+            limits=httpx.Limits(
+                max_connections=_MOST_CONNECTIONS,
+                max_keepalive_connections=_MOST_CONNECTIONS,
+                keepalive_expiry=_KEEPALIVE_SECONDS,
+            ),
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def post(
+        self, operation: Operation, model: str, body: JsonObject, deadline: Deadline
+    ) -> AsyncGenerator[httpx.Response]:
+        """Call a model and hand out its answer, of which only the headers have been read.
+
+        Raises:
+            ProviderTransientError: Cloudflare answered with an error.
+            ProviderPermanentError: Cloudflare says that the request is wrong.
+            TimeoutError: A limit was reached.
+            httpx.HTTPError: The connection failed.
+        """
+        response = await self._send(self._account.run_url(model), orjson.dumps(body), deadline)
+        try:
+            if not response.is_success:
+                async with deadline.waiting():
+                    raise _refusal(operation, response, await response.aread())
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _send(self, url: str, content: bytes, deadline: Deadline) -> httpx.Response:
+        """Send with the next token, and again while tokens are refused and others are left."""
+        clock = asyncio.get_running_loop()
+        while True:
+            token = self._tokens.next(clock.time())
+            authorization = {"authorization": f"Bearer {token}"}
+            request = self._client.build_request(
+                "POST", url, content=content, headers=authorization
+            )
+            async with deadline.waiting():
+                response = await self._client.send(request, stream=True)
+            if response.status_code != _UNAUTHORIZED:
+                return response
+            if not self._tokens.set_aside(token, clock.time()):
+                return response
+            await response.aclose()
+
+
+def request_id_of(response: httpx.Response) -> str | None:
+    """Return Cloudflare's id of a request."""
+    ray: str | None = response.headers.get("cf-ray")
+    return ray
+
+
+def refused(
+    operation: Operation, response: httpx.Response, body: JsonObject
+) -> ProviderTransientError | ProviderPermanentError:
+    """Return the error for a decoded error body."""
+    refusal = Refusal(
+        Provider.CLOUDFLARE,
+        operation,
+        response.status_code,
+        (error_code(body),),
+        response.headers,
+        request_id_of(response),
+    )
+    return refusal_error(refusal)
+
+
+def transport_code(error: httpx.HTTPError, *, has_begun: bool) -> str:
+    """Return our code for a failure of the connection; `has_begun` once headers have come."""
+    if isinstance(error, httpx.DecodingError):
+        return "malformed"
+    if isinstance(error, _NOT_CONNECTED) or not has_begun:
+        return "connection"
+    return "stream_cut"
+
+
+def _refusal(
+    operation: Operation, response: httpx.Response, content: bytes
+) -> ProviderTransientError | ProviderPermanentError:
+    try:
+        return refused(operation, response, decode_object(content))
+    except MalformedAnswerError:
+        return refused(operation, response, {})

@@ -1,6 +1,6 @@
 """Connections for one statement or for one transaction, with losses told in our own words."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from psycopg.errors import DeadlockDetected, SerializationFailure
@@ -17,7 +17,7 @@ def is_deadlock(error: DBAPIError) -> bool:
 
 
 @asynccontextmanager
-async def statement(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def statement(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     """Give a connection on which every statement commits by itself, in one round trip.
 
     Raises:
@@ -29,7 +29,7 @@ async def statement(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def transaction(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     """Give a connection whose statements commit together, or not at all when the block raises.
 
     Raises:
@@ -40,7 +40,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def _translated() -> AsyncGenerator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:

@@ -6,7 +6,7 @@ Budgets are checked against the batch's running total, under the budget rows' lo
 
 from collections.abc import Sequence
 
-from sqlalchemy import Row, text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.budgets import Window
@@ -144,11 +144,10 @@ async def _claim(
             "month": Window.MONTH.start(first.now),
         },
     )
-    return [_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
+    return [_outcome(row, request) for row, request in zip(rows.mappings(), requests, strict=True)]
 
 
-def _outcome(row: Row[tuple[object, ...]], request: ClaimRequest) -> ClaimOutcome:
-    fields = row._mapping  # noqa: SLF001 - SQLAlchemy's documented accessor
+def _outcome(fields: RowMapping, request: ClaimRequest) -> ClaimOutcome:
     if fields["number"] is not None:
         return Claimed(
             number=fields["number"],

@@ -1,0 +1,158 @@
+"""The ledger: entries, rollups, holds, thresholds and gates in one commit per batch."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.domain.budgets import Window
+from shared.domain.ledger import LedgerEntry
+from shared.persistence.arrays import Batch
+from shared.persistence.connections import transaction
+from shared.persistence.repositories.thresholds import fire
+from shared.ports.clock import Clock
+from shared.ports.money import Booked
+
+_ENTRY = Batch(
+    id="text",
+    job_id="text",
+    user_id="text",
+    key_id="text",
+    tier="text",
+    operation="text",
+    provider="text",
+    model="text",
+    model_answered="text",
+    price_id="text",
+    input_tokens="integer",
+    output_tokens="integer",
+    neurons_reported="numeric",
+    neurons="numeric",
+    list_cost_usd="numeric",
+    cost_usd="numeric",
+    is_fallback="boolean",
+    is_error="boolean",
+    assumed="boolean",
+    latency_ms="integer",
+    occurred_at="timestamptz",
+    hold_usd="numeric",
+)
+_COLUMNS = """id, job_id, user_id, key_id, tier, operation, provider, model, model_answered,
+    price_id, input_tokens, output_tokens, neurons_reported, neurons, list_cost_usd, cost_usd,
+    is_fallback, is_error, assumed, latency_ms, occurred_at"""
+_KEYS = "user_id, key_id, tier, provider, model, operation"
+# Upserts and locks go in key order, so that replicas booking side by side cannot deadlock.
+_BOOK = text(f"""
+    WITH event AS MATERIALIZED (SELECT * FROM {_ENTRY.table("e")}),
+    entry AS (
+        INSERT INTO ledger_entries ({_COLUMNS})
+        SELECT {_COLUMNS} FROM event ORDER BY id
+        ON CONFLICT (id) DO NOTHING
+        RETURNING {_COLUMNS}, CAST(occurred_at AT TIME ZONE 'UTC' AS date) AS day
+    ),
+    rolled AS (
+        INSERT INTO usage_rollups AS u (day, {_KEYS}, requests, input_tokens, output_tokens,
+            neurons, cost_usd, fallbacks, errors)
+        SELECT day, {_KEYS}, count(*), sum(input_tokens), sum(output_tokens), sum(neurons),
+            sum(cost_usd), count(*) FILTER (WHERE is_fallback), count(*) FILTER (WHERE is_error)
+        FROM entry GROUP BY day, {_KEYS} ORDER BY day, {_KEYS}
+        ON CONFLICT (day, {_KEYS}) DO UPDATE SET
+            requests = u.requests + excluded.requests,
+            input_tokens = u.input_tokens + excluded.input_tokens,
+            output_tokens = u.output_tokens + excluded.output_tokens,
+            neurons = u.neurons + excluded.neurons,
+            cost_usd = u.cost_usd + excluded.cost_usd,
+            fallbacks = u.fallbacks + excluded.fallbacks,
+            errors = u.errors + excluded.errors
+    ),
+    timed AS (
+        INSERT INTO latency_rollups AS l (day, {_KEYS}, bucket, requests)
+        SELECT day, {_KEYS}, ceil(ln(greatest(latency_ms, 1)) / ln(1.1)) AS bucket, count(*)
+        FROM entry GROUP BY day, {_KEYS}, bucket ORDER BY day, {_KEYS}, bucket
+        ON CONFLICT (day, {_KEYS}, bucket) DO UPDATE SET requests = l.requests + excluded.requests
+    ),
+    change AS MATERIALIZED (
+        SELECT s.scope, sum(e.hold_usd) AS hold_usd,
+            sum(n.cost_usd) FILTER (WHERE n.occurred_at >= CAST(:day AS timestamptz)) AS day_usd,
+            sum(n.cost_usd) FILTER (WHERE n.occurred_at >= CAST(:month AS timestamptz))
+                AS month_usd
+        FROM entry n JOIN event e USING (id)
+        CROSS JOIN LATERAL (VALUES ('global'), ('tier:' || n.tier), ('user:' || n.user_id),
+            ('key:' || n.key_id), ('provider:' || n.provider)) AS s(scope)
+        GROUP BY s.scope
+    ),
+    budget AS MATERIALIZED (
+        SELECT b.*, CASE b."window" WHEN 'day' THEN CAST(:day AS timestamptz)
+            ELSE CAST(:month AS timestamptz) END AS current_start
+        FROM budgets b WHERE b.scope IN (SELECT scope FROM change) ORDER BY b.scope FOR UPDATE
+    ),
+    spent AS (
+        UPDATE budgets b SET
+            window_start = o.current_start,
+            spent_usd = CASE WHEN o.window_start < o.current_start THEN 0 ELSE o.spent_usd END
+                + coalesce(CASE o."window" WHEN 'day' THEN c.day_usd ELSE c.month_usd END, 0),
+            held_usd = greatest(0, o.held_usd - c.hold_usd),
+            fired = CASE WHEN o.window_start < o.current_start THEN '{{}}' ELSE o.fired END
+        FROM budget o JOIN change c USING (scope) WHERE b.scope = o.scope
+        RETURNING b.scope, b."window", b.limit_usd, b.thresholds, b.window_start, b.spent_usd,
+            b.held_usd, b.fired
+    )
+    SELECT (SELECT count(*) FROM entry) AS entries, spent.*
+    FROM (SELECT 1) AS one LEFT JOIN spent ON true
+""")  # noqa: S608 - only our own column lists are put in
+
+
+class PostgresLedger:
+    """Implements `Ledger`."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def book(self, entries: Sequence[LedgerEntry]) -> Booked:
+        """Insert entries, update rollups, release holds, cross thresholds, move gates.
+
+        Repeats inside the batch are booked once as well.
+        """
+        now = self._clock.now()
+        unique = {entry.id: entry for entry in entries}
+        parameters = {
+            **_ENTRY.parameters([_values(entry) for entry in unique.values()]),
+            "day": Window.DAY.start(now),
+            "month": Window.MONTH.start(now),
+        }
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(_BOOK, parameters)).mappings().all()
+            fired = [await fire(connection, row, now) for row in rows if row["scope"] is not None]
+        return Booked(
+            entries=rows[0]["entries"],
+            alerts=[alert for alerts, _ in fired for alert in alerts],
+            gates_moved=any(moved for _, moved in fired),
+        )
+
+
+def _values(entry: LedgerEntry) -> Sequence[object]:
+    return (
+        entry.id,
+        entry.job_id,
+        entry.user_id,
+        entry.key_id,
+        entry.tier.value,
+        entry.operation.value,
+        entry.provider.value,
+        entry.model,
+        entry.model_answered,
+        entry.price_id,
+        entry.usage.input_tokens,
+        entry.usage.output_tokens,
+        entry.usage.neurons,
+        entry.neurons,
+        entry.list_cost_usd,
+        entry.cost_usd,
+        entry.is_fallback,
+        entry.is_error,
+        entry.assumed,
+        entry.latency_ms,
+        entry.occurred_at,
+        entry.hold_usd,
+    )

@@ -1,0 +1,120 @@
+"""Models that answer as a test says; they pass the same contract suite as the real adapters."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from shared.domain.catalog import Provider
+from shared.domain.errors import ProviderFailure
+from shared.domain.provider_calls import (
+    ChatCall,
+    ChatEvent,
+    ChatFinished,
+    EmbeddingAnswer,
+    EmbeddingCall,
+    TextDelta,
+)
+from shared.domain.usage import TokenUsage
+from shared.providers.assumed_usage import assumed_prompt_tokens, assumed_tokens
+from shared.providers.errors import own_error, provider_error
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """Answers with these pieces, a token each."""
+
+    pieces: Sequence[str] = ("Hello", " world")
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuses:
+    """Fails before the first token, or before any vector."""
+
+    failure: ProviderFailure
+
+
+@dataclass(frozen=True, slots=True)
+class BreaksOff:
+    """Fails with one of our own codes after these pieces."""
+
+    code: str = "stream_cut"
+    pieces: Sequence[str] = ("Hello",)
+
+
+@dataclass(frozen=True, slots=True)
+class Hangs:
+    """Sends these pieces and then nothing, until it is closed or cancelled."""
+
+    pieces: Sequence[str] = ("Hello",)
+
+
+StepT = TypeVar("StepT")
+ChatStep = Says | Refuses | BreaksOff | Hangs
+
+
+@dataclass(slots=True)
+class ScriptedChatModel:
+    """Implements `ChatModel`: takes the next step of its script; the last one is repeated.
+
+    Attributes:
+        calls: Every call, in order.
+        streams_open: How many answers have begun and neither ended nor been closed.
+    """
+
+    script: Iterable[ChatStep] = ()
+    provider: Provider = Provider.CLOUDFLARE
+    calls: list[ChatCall] = field(default_factory=list[ChatCall])
+    streams_open: int = 0
+
+    async def stream(self, call: ChatCall) -> AsyncGenerator[ChatEvent]:
+        """Yield what the next step says."""
+        step = _step(list(self.script), len(self.calls), Says())
+        self.calls.append(call)
+        request_id = f"request-{len(self.calls)}"
+        self.streams_open += 1
+        try:
+            if isinstance(step, Refuses):
+                raise provider_error(step.failure)
+            for piece in step.pieces:
+                yield TextDelta(piece)
+            usage = TokenUsage(assumed_prompt_tokens(call.messages), len(step.pieces))
+            match step:
+                case Says(finish_reason=reason):
+                    yield ChatFinished(reason, usage, call.model, request_id)
+                case BreaksOff(code=code):
+                    raise own_error(self.provider, code, usage, request_id)
+                case Hangs():
+                    await asyncio.Event().wait()
+        finally:
+            self.streams_open -= 1
+
+
+@dataclass(slots=True)
+class ScriptedEmbeddingModel:
+    """Implements `EmbeddingModel`: `None` in the script is an answer, the last step is repeated."""
+
+    script: Iterable[Refuses | None] = ()
+    calls: list[EmbeddingCall] = field(default_factory=list[EmbeddingCall])
+
+    async def embed(self, call: EmbeddingCall) -> EmbeddingAnswer:
+        """Return a vector per text, the same for the same text."""
+        step = _step(list(self.script), len(self.calls), None)
+        self.calls.append(call)
+        if step is not None:
+            raise provider_error(step.failure)
+        usage = TokenUsage(sum(assumed_tokens(text) for text in call.texts))
+        vectors = [_vector(text, call.dimensions) for text in call.texts]
+        return EmbeddingAnswer(vectors, usage, call.model, f"request-{len(self.calls)}")
+
+
+def _step(script: Sequence[StepT], number: int, default: StepT) -> StepT:
+    return script[min(number, len(script) - 1)] if script else default
+
+
+def _vector(text: str, dimensions: int) -> bytes:
+    repeated = np.resize(np.frombuffer(text.encode() or b"\0", dtype=np.uint8), dimensions)
+    return repeated.astype("<f4").tobytes()

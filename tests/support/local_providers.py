@@ -1,0 +1,58 @@
+"""The real adapters against servers of a test's own."""
+
+from dataclasses import dataclass
+
+import httpx
+from pydantic import BaseModel
+
+from shared.domain.usage import TokenUsage
+from shared.providers.limits import TimeLimits
+from shared.providers.registry import Providers, build_providers
+from shared.settings import CloudflareSettings, OpenAISettings
+
+LIMITS = TimeLimits(connect=2.0, first_token=0.5, between_tokens=0.3, total=5.0)
+
+
+def providers_at(url: str, *, tokens: str = "token", gateway: str | None = None) -> Providers:
+    """Return adapters that call a local server."""
+    cloudflare = CloudflareSettings.model_validate(
+        {
+            "CLOUDFLARE_ACCOUNT_ID": "account",
+            "CLOUDFLARE_API_TOKEN": tokens,
+            "CLOUDFLARE_AI_GATEWAY_URL": f"{url}/client/v4",
+            "CLOUDFLARE_AI_GATEWAY_ID": gateway,
+        }
+    )
+    openai = OpenAISettings.model_validate(
+        {"OPENAI_API_KEY": "key", "OPENAI_BASE_URL": f"{url}/v1"}
+    )
+    return build_providers(cloudflare, openai, LIMITS)
+
+
+class _Row(BaseModel):
+    request_id: str
+    input_tokens: int
+    output_tokens: int
+
+
+class _Bill(BaseModel):
+    data: list[_Row]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorClient:
+    """A running simulator."""
+
+    url: str
+    http: httpx.AsyncClient
+
+    async def misbehave(self, provider: str, **behaviour: str | float) -> None:
+        """Set a provider's behaviour."""
+        answer = await self.http.put(f"{self.url}/_control", json={provider: behaviour})
+        answer.raise_for_status()
+
+    async def billed(self) -> list[tuple[str, TokenUsage]]:
+        """Return each billed call's request id and tokens."""
+        answer = await self.http.get(f"{self.url}/_bill")
+        rows = _Bill.model_validate_json(answer.content).data
+        return [(row.request_id, TokenUsage(row.input_tokens, row.output_tokens)) for row in rows]

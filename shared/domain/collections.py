@@ -97,6 +97,24 @@ class PendingText:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingWork:
+    """What a job still has to embed, and where its vectors may go.
+
+    Attributes:
+        texts: Those without a vector, by position.
+        count: How many texts the job has in all.
+        space_id: The space the vectors belong in: the collection's, or that of the vectors the job
+            has already; None while every space is open to it.
+        on_fallback: Whether another space may be filled when that one's provider fails.
+    """
+
+    texts: Sequence[PendingText]
+    count: int
+    space_id: SpaceId | None
+    on_fallback: OnFallback
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """A found chunk; `score` is the cosine similarity, 1 for identical."""
 

@@ -92,12 +92,14 @@ class Claimed:
         number: The attempt's number within the job, from 1.
         request_json: The job's request.
         cost_so_far_usd: What earlier attempts of the job cost.
+        usage_so_far: What earlier attempts of the job that succeeded consumed.
         failures_so_far: How many earlier attempts failed or were lost.
     """
 
     number: int
     request_json: str
     cost_so_far_usd: Decimal
+    usage_so_far: TokenUsage
     failures_so_far: int
     created_at: datetime
 

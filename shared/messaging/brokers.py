@@ -6,8 +6,10 @@ the acknowledgements on that connection; work would be delivered twice. Hence ne
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from aio_pika import IncomingMessage
 from faststream import AckPolicy
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
@@ -18,6 +20,8 @@ from shared.domain.ids import QueueName
 _HEARTBEAT_SECONDS = 15
 """A half-open connection is noticed after 48 s; after 183 s with the default of 60."""
 _RECONNECT_SECONDS = 1.0
+
+MessageT = TypeVar("MessageT", bound=StreamMessage[IncomingMessage])
 
 
 def consume_broker(url: str, name: str, graceful_timeout: timedelta) -> RabbitBroker:
@@ -33,7 +37,10 @@ def consume_broker(url: str, name: str, graceful_timeout: timedelta) -> RabbitBr
         graceful_timeout=graceful_timeout.total_seconds(),
         reconnect_interval=_RECONNECT_SECONDS,
         ack_policy=AckPolicy.REJECT_ON_ERROR,
-        decoder=_raw_body,
+        # FastStream's injection resolves its arguments in a thread, message by message: half of the
+        # CPU time of a delivery (measured 2026-11). Handlers take the message and nothing else.
+        apply_types=False,
+        decoder=_whole_message,
         logger=None,
     )
 
@@ -75,9 +82,9 @@ def subscribe(
     return subscriber
 
 
-async def _raw_body(message: StreamMessage[object]) -> bytes:
-    # A body that is no JSON must reach our own decoder, which dead-letters it with a reason.
-    return bytes(message.body)
+async def _whole_message(message: MessageT) -> MessageT:
+    # Bodies are decoded by us, so that one that is no JSON is dead-lettered with a reason.
+    return message
 
 
 def _named(url: str, name: str) -> str:

@@ -16,7 +16,7 @@ from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import QueueName
 from shared.messaging.control import HintListener
 from shared.messaging.gated_queue import GatedQueue
-from shared.messaging.ticking import Ticker
+from shared.messaging.ticking import Ticker, start_rounds
 from shared.ports.gates import GateRepository
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -55,7 +55,7 @@ class GateKeeper:
         """
         self._hints = await HintListener.listen(connection, self._worker, self._ticker.wake)
         await self._reconcile()
-        self._loop = asyncio.create_task(self._run(), name="gate-keeper")
+        self._loop = start_rounds(self._run(), "gate-keeper")
 
     async def drain(self) -> None:
         """Shut every gate and wait for the handlers that run; call it when the process stops."""

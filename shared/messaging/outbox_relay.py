@@ -12,7 +12,7 @@ import structlog
 
 from shared.domain.errors import DatabaseUnavailableError, TransientError
 from shared.domain.outgoing import OutboxRow
-from shared.messaging.ticking import Ticker
+from shared.messaging.ticking import Ticker, start_rounds
 from shared.ports.messaging import MessagePublisher, Outbox
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -58,7 +58,7 @@ class OutboxRelay:
 
     def start(self) -> None:
         """Begin to look for rows that are due."""
-        self._loop = asyncio.create_task(self._run(), name="outbox-relay")
+        self._loop = start_rounds(self._run(), "outbox-relay")
 
     async def drain(self) -> None:
         """End the loop after a final look, so that a stopping process leaves little behind."""

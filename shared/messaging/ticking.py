@@ -5,10 +5,14 @@ database in step.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from zlib import crc32
 
+import structlog
+
 _STEPS = 1 << 32
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Ticker:
@@ -36,3 +40,16 @@ class Ticker:
             return
         finally:
             self._woken.clear()
+
+
+def start_rounds(rounds: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+    """Run a loop of rounds beside everything else, and say so when a bug ends it."""
+    loop = asyncio.create_task(rounds, name=name)
+    loop.add_done_callback(_report_death)
+    return loop
+
+
+def _report_death(loop: asyncio.Task[None]) -> None:
+    error = None if loop.cancelled() else loop.exception()
+    if error is not None:
+        _log.critical("rounds.died", loop=loop.get_name(), error=type(error).__name__)

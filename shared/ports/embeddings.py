@@ -5,16 +5,17 @@ from typing import Protocol
 
 from shared.domain.collections import (
     Collection,
+    EmbeddingWork,
     IngestionView,
     Match,
     NewIngestion,
     OnFallback,
-    PendingText,
 )
 from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.ids import CollectionId, IngestionId, JobId, UserId
 from shared.domain.jobs import JobKind
-from shared.domain.outgoing import OutboxRow
+from shared.domain.outgoing import OutboxRow, OutgoingMessage
+from shared.domain.views import ErrorView
 from shared.domain.work import SettledJob, Settlement, StoredVector
 
 
@@ -42,7 +43,12 @@ class CollectionRepository(Protocol):
         ...
 
     async def ingest(self, ingestion: NewIngestion) -> Sequence[OutboxRow]:
-        """Commit chunks, jobs and outbox rows together; a document id again replaces its text."""
+        """Commit chunks, jobs and outbox rows together; a document id again replaces its text.
+
+        Returns:
+            The commands' rows; none when the collection has been deleted meanwhile, and then
+            nothing was committed.
+        """
         ...
 
     async def ingestion(self, ingestion_id: IngestionId, user_id: UserId) -> IngestionView | None:
@@ -53,8 +59,8 @@ class CollectionRepository(Protocol):
 class EmbeddingRepository(Protocol):
     """The embedding worker's side: texts without a vector, and vectors stored as they are paid."""
 
-    async def pending(self, job_id: JobId, kind: JobKind) -> Sequence[PendingText]:
-        """Return the job's texts that have no vector yet, by position."""
+    async def pending(self, job_id: JobId, kind: JobKind) -> EmbeddingWork:
+        """Return the job's texts that have no vector yet; none when there is no such job."""
         ...
 
     async def settle(
@@ -66,8 +72,28 @@ class EmbeddingRepository(Protocol):
     ) -> SettledJob:
         """As `AttemptRepository.settle`, storing the vectors in the same commit.
 
-        The job succeeds when no text is left without a vector, whatever the settlement's step says.
+        A lost lease stores nothing. Texts that an ended job leaves without a vector are counted as
+        failed, so that an ingestion's counts always add up.
+
+        Raises:
+            ValueError: A vector is not of the space's width.
         """
+        ...
+
+    async def succeed_empty(
+        self, job_id: JobId, result_json: str, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow]:
+        """End a queued job that has nothing left to embed; nothing happens if it isn't queued."""
+        ...
+
+    async def fail_unstarted(
+        self, job_id: JobId, error: ErrorView, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow]:
+        """End a queued job that can never be called, unpaid, with its texts counted as failed."""
+        ...
+
+    async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:
+        """End a queued job whose deadline has passed, unpaid, with its texts counted as failed."""
         ...
 
     async def results(self, job_id: JobId) -> tuple[EmbeddingSpace, Mapping[int, bytes]] | None:
@@ -88,5 +114,16 @@ class VectorStore(Protocol):
             space: The space that the query vector belongs to.
             query: Little-endian float32, `space.dimensions` values.
             k: At most how many matches, 1 to 100.
+        """
+        ...
+
+
+class VectorIndex(Protocol):
+    """The graph that makes searching fast, built behind ingestion's back."""
+
+    async def promote(self, limit: int) -> int:
+        """Move at most `limit` vectors into the graph and return how many.
+
+        0 also when another process is at it. Searches find a vector before and after alike.
         """
         ...

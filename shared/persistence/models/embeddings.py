@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -84,12 +85,15 @@ CHUNKS = Table(
 VECTORS = Table(
     "vectors",
     METADATA,
-    Column("space_id", Text, ForeignKey("embedding_spaces.id"), primary_key=True),
-    Column("chunk_id", BigInteger, ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True),
+    Column("space_id", Text, ForeignKey("embedding_spaces.id"), nullable=False),
+    Column("chunk_id", BigInteger, ForeignKey("chunks.id", ondelete="CASCADE"), nullable=False),
     required_text("collection_id"),
     Column("embedding", HALFVEC, nullable=False),
     Column("indexed", Boolean, nullable=False, server_default=text("false")),
+    # By chunk first, so that a deleted chunk finds its vectors.
+    PrimaryKeyConstraint("chunk_id", "space_id", name="vectors_pkey"),
     Index("vectors_collection_id_indexed_idx", "collection_id", "indexed"),
+    Index("vectors_chunk_id_idx", "chunk_id", postgresql_where=text("NOT indexed")),
     postgresql_partition_by="LIST (space_id)",
     comment="One partition per space, with its dimension check and HNSW index",
 )

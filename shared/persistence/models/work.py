@@ -63,6 +63,9 @@ JOBS = Table(
     UniqueConstraint("user_id", "idempotency_key"),
     Index("jobs_user_id_id_idx", "user_id", text("id DESC")),
     Index("jobs_lease_until_idx", "lease_until", postgresql_where=text("status = 'running'")),
+    Index(
+        "jobs_ingestion_id_idx", "ingestion_id", postgresql_where=text("ingestion_id IS NOT NULL")
+    ),
     Index("jobs_queue_id_idx", "queue", "id", postgresql_where=text("status = 'queued'")),
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.budgets import Window
+from shared.domain.usage import TokenUsage
 from shared.domain.work import Claimed, ClaimOutcome, ClaimRequest, NoRoom, Unclaimable
 from shared.persistence.arrays import Batch
 
@@ -29,7 +30,8 @@ _CLAIM = text(f"""
             AS s(position, scope)
     ),
     job AS MATERIALIZED (
-        SELECT id, status, deadline, lease_owner, attempt_count, failure_count, cost_usd, created_at
+        SELECT id, status, deadline, lease_owner, attempt_count, failure_count, cost_usd,
+            input_tokens, output_tokens, neurons, created_at
         FROM jobs WHERE id = ANY(CAST(:job_id AS text[])) ORDER BY id FOR UPDATE
     ),
     opened_before AS (
@@ -38,6 +40,7 @@ _CLAIM = text(f"""
     ),
     verdict AS MATERIALIZED (
         SELECT r.*, j.attempt_count, j.failure_count, j.cost_usd, j.created_at,
+            j.input_tokens, j.output_tokens, j.neurons,
             o.number AS opened_number,
             CASE
                 WHEN j.id IS NULL THEN 'missing'
@@ -95,6 +98,7 @@ _CLAIM = text(f"""
         WHERE budgets.scope = d.scope
     )
     SELECT v.position, v.verdict, v.cost_usd, v.failure_count, v.created_at,
+        v.input_tokens, v.output_tokens, v.neurons,
         coalesce(a.number, v.opened_number) AS number, c.request,
         blocked.scope AS blocked_by, blocked."window" AS blocked_window
     FROM verdict v LEFT JOIN admitted a USING (position) LEFT JOIN blocked USING (position)
@@ -153,6 +157,9 @@ def _outcome(fields: RowMapping, request: ClaimRequest) -> ClaimOutcome:
             number=fields["number"],
             request_json=fields["request"],
             cost_so_far_usd=fields["cost_usd"],
+            usage_so_far=TokenUsage(
+                fields["input_tokens"], fields["output_tokens"], fields["neurons"]
+            ),
             failures_so_far=fields["failure_count"],
             created_at=fields["created_at"],
         )

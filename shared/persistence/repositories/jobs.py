@@ -21,7 +21,7 @@ from shared.persistence.repositories.job_rows import (
 from shared.persistence.repositories.outbox import INLINE_GRACE
 from shared.persistence.repositories.terminal import END_JOB, end_parameters
 
-_SUBMIT = text(f"""
+SUBMIT_JOBS = text(f"""
     WITH new AS (SELECT * FROM {NEW_JOB.table("n")}),
     inserted AS (
         INSERT INTO jobs (id, user_id, key_id, tier, kind, queue, status, model_requested,
@@ -132,7 +132,7 @@ class PostgresJobs:
     async def _submit_batch(self, jobs: Sequence[NewJob]) -> Sequence[OutboxRow | None]:
         parameters = NEW_JOB.parameters([new_job_values(job) for job in jobs])
         async with statement(self._engine) as connection:
-            rows = await connection.execute(_SUBMIT, {**parameters, "grace": INLINE_GRACE})
+            rows = await connection.execute(SUBMIT_JOBS, {**parameters, "grace": INLINE_GRACE})
             outbox_ids = {row.position: row.outbox_id for row in rows}
         return [
             OutboxRow(outbox_ids[position], job.command) if position in outbox_ids else None

@@ -69,11 +69,11 @@ _SETTLE = text(f"""
     moved AS (
         UPDATE jobs j SET status = n.next_status, provider = c.provider, model = c.model,
             is_fallback = c.is_fallback,
-            input_tokens = j.input_tokens + n.input_tokens,
-            output_tokens = j.output_tokens + n.output_tokens,
-            neurons = nullif(coalesce(j.neurons, 0) + n.neurons, 0),
+            input_tokens = j.input_tokens + n.input_tokens * s.succeeded,
+            output_tokens = j.output_tokens + n.output_tokens * s.succeeded,
+            neurons = nullif(coalesce(j.neurons, 0) + n.neurons * s.succeeded, 0),
             cost_usd = j.cost_usd + n.cost_usd,
-            failure_count = j.failure_count + CASE n.outcome WHEN 'succeeded' THEN 0 ELSE 1 END,
+            failure_count = j.failure_count + 1 - s.succeeded,
             error_code = n.job_error_code, error_message = n.job_error_message,
             waiting_reason = n.waiting_reason, waiting_until = n.waiting_until,
             waiting_detail = n.waiting_detail,
@@ -83,6 +83,7 @@ _SETTLE = text(f"""
             latency_ms = CASE WHEN n.frame IS NOT NULL
                 THEN greatest(0, extract(epoch FROM n.finished_at - j.created_at) * 1000) END
         FROM closed c JOIN new n ON n.attempt_id = c.id
+        CROSS JOIN LATERAL (SELECT CAST(n.outcome = 'succeeded' AS integer) AS succeeded) AS s
         WHERE j.id = n.job_id AND j.status = 'running' AND j.lease_owner = :worker
         RETURNING j.id, j.user_id
     ),

@@ -1,0 +1,67 @@
+"""Builds the usage event of an attempt, the same way in every service that ends attempts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shared.domain.access import Caller
+from shared.domain.catalog import Operation, Provider
+from shared.domain.ids import AttemptId, JobId
+from shared.domain.jobs import AttemptOutcome
+from shared.domain.outgoing import OutgoingMessage
+from shared.domain.work import AttemptResult
+from shared.messages.events import UsageRecorded
+
+EVENTS_EXCHANGE = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What was known of an attempt before its call."""
+
+    attempt_id: AttemptId
+    job_id: JobId
+    caller: Caller
+    operation: Operation
+    provider: Provider
+    model: str
+    price_id: str
+    hold_usd: Decimal
+    is_fallback: bool
+
+
+def usage_message(
+    call: CallFacts, result: AttemptResult, *, ended_at: datetime, latency_ms: int
+) -> OutgoingMessage:
+    """Return the event for the outbox; its message id is the attempt's, so repeats are dropped."""
+    event = UsageRecorded(
+        message_id=call.attempt_id,
+        correlation_id=call.job_id,
+        occurred_at=ended_at,
+        attempt_id=call.attempt_id,
+        job_id=call.job_id,
+        user_id=call.caller.user_id,
+        key_id=call.caller.key_id,
+        tier=call.caller.tier,
+        operation=call.operation,
+        provider=call.provider,
+        model=call.model,
+        model_answered=result.model_answered,
+        price_id=call.price_id,
+        input_tokens=result.usage.input_tokens,
+        output_tokens=result.usage.output_tokens,
+        neurons_reported=result.usage.neurons,
+        neurons=result.neurons,
+        cost_usd=result.cost_usd,
+        hold_usd=call.hold_usd,
+        is_fallback=call.is_fallback,
+        is_error=result.outcome is not AttemptOutcome.SUCCEEDED,
+        assumed=result.outcome is AttemptOutcome.UNKNOWN,
+        latency_ms=latency_ms,
+    )
+    return OutgoingMessage(
+        message_id=call.attempt_id,
+        exchange=EVENTS_EXCHANGE,
+        routing_key=f"usage.{call.operation}",
+        body=event.model_dump_json().encode(),
+    )

@@ -53,3 +53,15 @@ def space_of(provider: Provider, model: str) -> EmbeddingSpace:
         if (space.provider, space.model) == (provider, model):
             return space
     raise KeyError(f"no embedding space is declared for {provider}/{model}")
+
+
+def space_named(space_id: SpaceId) -> EmbeddingSpace:
+    """Return the space of that name.
+
+    Raises:
+        KeyError: No such space is declared.
+    """
+    for space in SPACES:
+        if space.id == space_id:
+            return space
+    raise KeyError(f"no embedding space is called {space_id}")

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 _ARRAY_HEADER = struct.Struct(">iiIii")
 _VECTOR_HEADER_BYTES = 4
+_ELEMENT_TYPE_KEY = "sluiceway.halfvec"
 _ELEMENT_TYPE = text("SELECT CAST(CAST('halfvec' AS regtype) AS oid)")
 
 
@@ -24,7 +25,7 @@ class HalfVectors:
     """At least one vector of little-endian float32, all of one width, for a `halfvec[]` parameter.
 
     Attributes:
-        element_type: From `element_type`.
+        element_type: The database's number for the type `halfvec`.
     """
 
     vectors: Sequence[bytes]
@@ -56,16 +57,19 @@ def encoded(batch: HalfVectors) -> bytes:
     return _ARRAY_HEADER.pack(1, 0, batch.element_type, count, 1) + rows.tobytes()
 
 
-async def element_type(connection: AsyncConnection) -> int:
-    """Return the database's number for the type `halfvec`."""
-    found: int = (await connection.execute(_ELEMENT_TYPE)).scalar_one()
-    return found
+async def half_vectors(connection: AsyncConnection, vectors: Sequence[bytes]) -> HalfVectors:
+    """Return the vectors as a parameter for this connection, after preparing it once."""
+    element_type: object = connection.info.get(_ELEMENT_TYPE_KEY)
+    if not isinstance(element_type, int):
+        element_type = await _prepared(connection)
+        connection.info[_ELEMENT_TYPE_KEY] = element_type
+    return HalfVectors(vectors, element_type)
 
 
-async def accept_half_vectors(connection: AsyncConnection) -> None:
-    """Let this connection take `HalfVectors` as a parameter; doing so again changes nothing."""
-    pooled = await connection.get_raw_connection()
-    driver = pooled.driver_connection
+async def _prepared(connection: AsyncConnection) -> int:
+    driver = (await connection.get_raw_connection()).driver_connection
     if not isinstance(driver, psycopg.AsyncConnection):
         raise TypeError("half vectors need a connection of psycopg")
     driver.adapters.register_dumper(HalfVectors, _HalfVectorsDumper)
+    element_type: int = (await connection.execute(_ELEMENT_TYPE)).scalar_one()
+    return element_type

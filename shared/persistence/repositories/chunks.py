@@ -13,7 +13,7 @@ from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.ids import CollectionId, JobId
 from shared.domain.work import StoredVector
 from shared.persistence.arrays import Batch
-from shared.persistence.half_vectors import HalfVectors, accept_half_vectors, element_type
+from shared.persistence.half_vectors import half_vectors
 
 _VECTOR_OF_JOB = Batch(job_id="text", chunk_position="integer")
 _LOCKED_INGESTIONS = """
@@ -84,14 +84,10 @@ async def store_vectors(
         space: What the vectors mean.
         vectors: At least one, each with the job that its chunk belongs to.
     """
-    await accept_half_vectors(connection)
-    embeddings = HalfVectors(
-        [stored.vector for _, stored in vectors], await element_type(connection)
-    )
     rows = [(job_id, stored.position) for job_id, stored in vectors]
     parameters: Mapping[str, object] = {
         **_VECTOR_OF_JOB.parameters(rows),
-        "embeddings": embeddings,
+        "embeddings": await half_vectors(connection, [stored.vector for _, stored in vectors]),
         "space_id": space.id,
     }
     await connection.execute(_STORE, parameters)

@@ -85,6 +85,8 @@ async def test_a_paused_subscriber_stays_paused_through_an_outage(
         broker = consume_broker(proxy.url, "test", timedelta(seconds=5))
         async with broker:
             connection = await broker.connect()
+            restored = asyncio.Event()
+            connection.reconnect_callbacks.add(lambda _: restored.set())
             subscriber = subscribe(broker, CHAT_FREE, receive, prefetch=4)
             await resume(subscriber)
             await proxy.cut()
@@ -92,8 +94,7 @@ async def test_a_paused_subscriber_stays_paused_through_an_outage(
             await pause(subscriber)
             await _publish(channel, 0, 5)
             await proxy.open()
-            await wait_until(lambda: connection.connected.is_set() and not connection.reconnecting)
-            await asyncio.wait_for(broker.ping(5), 6)
+            await asyncio.wait_for(restored.wait(), 10)
             assert await ready_count(channel, CHAT_FREE) == 5
             assert await _has_no_consumer(channel)
             await resume(subscriber)

@@ -1,0 +1,197 @@
+"""Budgets, usage, ledger and reconciliation as ops see them; every amount is a decimal string."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.domain.ledger import LedgerEntry
+from shared.messages.frames import Usd
+from shared.ports.money import BudgetState, Reconciliation, UsageRow
+
+
+class ThresholdView(BaseModel):
+    """An amount and what happens once spending reaches it."""
+
+    at_usd: Usd
+    action: str
+    queues: list[str]
+
+
+class BudgetView(BaseModel):
+    """A budget with its current window's money."""
+
+    scope: str
+    window: str
+    limit_usd: Usd | None
+    thresholds: list[ThresholdView]
+    window_start: datetime
+    window_end: datetime
+    spent_usd: Usd
+    held_usd: Usd
+
+
+class BudgetList(BaseModel):
+    """Every budget."""
+
+    data: list[BudgetView]
+
+
+class UsageView(BaseModel):
+    """One group's sums, beside the keys that name the group."""
+
+    model_config = ConfigDict(extra="allow")
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    neurons: Usd
+    cost_usd: Usd
+    fallbacks: int
+    errors: int
+    p50_ms: int | None
+    p95_ms: int | None
+    p99_ms: int | None
+
+
+class UsageList(BaseModel):
+    """Usage by group."""
+
+    data: list[UsageView]
+
+
+class LedgerRow(BaseModel):
+    """One attempt's line in the ledger; `id` is the attempt's."""
+
+    id: str
+    job_id: str
+    user_id: str
+    key_id: str
+    tier: str
+    operation: str
+    provider: str
+    model: str
+    model_answered: str | None
+    price_id: str
+    input_tokens: int
+    output_tokens: int
+    neurons: Usd
+    list_cost_usd: Usd
+    cost_usd: Usd
+    is_fallback: bool
+    assumed: bool
+    corrects: str | None
+    occurred_at: datetime
+
+
+class LedgerPage(BaseModel):
+    """Ledger lines in order of id; `next` is the `after` of the next page."""
+
+    data: list[LedgerRow]
+    has_more: bool
+    next: str | None
+
+
+class AssumedView(BaseModel):
+    """Attempts charged at their hold because their worker died."""
+
+    count: int
+    cost_usd: Usd
+
+
+class ReconciliationView(BaseModel):
+    """Whether attempts and ledger agree; `drift_usd` is "0" when all is well."""
+
+    attempts_without_ledger: int
+    ledger_without_attempt: int
+    duplicate_entries: int
+    open_holds: int
+    expired_holds: int
+    assumed: AssumedView
+    drift_usd: Usd
+
+
+def budget_view(state: BudgetState) -> BudgetView:
+    """Return a budget's body."""
+    budget = state.budget
+    return BudgetView(
+        scope=str(budget.scope),
+        window=budget.window,
+        limit_usd=budget.limit_usd,
+        thresholds=[
+            ThresholdView(at_usd=one.at_usd, action=one.action, queues=list(one.queues))
+            for one in budget.thresholds
+        ],
+        window_start=state.window_start,
+        window_end=budget.window.end(state.window_start),
+        spent_usd=state.spent_usd,
+        held_usd=state.held_usd,
+    )
+
+
+def usage_list(rows: Sequence[UsageRow]) -> UsageList:
+    """Return usage rows with their groups' keys beside the sums."""
+    return UsageList(
+        data=[
+            UsageView.model_validate(
+                {
+                    **row.keys,
+                    "requests": row.requests,
+                    "input_tokens": row.input_tokens,
+                    "output_tokens": row.output_tokens,
+                    "neurons": row.neurons,
+                    "cost_usd": row.cost_usd,
+                    "fallbacks": row.fallbacks,
+                    "errors": row.errors,
+                    "p50_ms": row.p50_ms,
+                    "p95_ms": row.p95_ms,
+                    "p99_ms": row.p99_ms,
+                }
+            )
+            for row in rows
+        ]
+    )
+
+
+def ledger_page(entries: Sequence[LedgerEntry], limit: int) -> LedgerPage:
+    """Return one page of at most `limit` lines; one entry more tells that there is a next page."""
+    shown = [_ledger_row(entry) for entry in entries[:limit]]
+    has_more = len(entries) > limit
+    return LedgerPage(data=shown, has_more=has_more, next=shown[-1].id if has_more else None)
+
+
+def reconciliation_view(found: Reconciliation) -> ReconciliationView:
+    """Return a reconciliation's body."""
+    return ReconciliationView(
+        attempts_without_ledger=found.attempts_without_ledger,
+        ledger_without_attempt=found.ledger_without_attempt,
+        duplicate_entries=found.duplicate_entries,
+        open_holds=found.open_holds,
+        expired_holds=found.expired_holds,
+        assumed=AssumedView(count=found.assumed_count, cost_usd=found.assumed_cost_usd),
+        drift_usd=found.drift_usd,
+    )
+
+
+def _ledger_row(entry: LedgerEntry) -> LedgerRow:
+    return LedgerRow(
+        id=entry.id,
+        job_id=entry.job_id,
+        user_id=entry.user_id,
+        key_id=entry.key_id,
+        tier=entry.tier,
+        operation=entry.operation,
+        provider=entry.provider,
+        model=entry.model,
+        model_answered=entry.model_answered,
+        price_id=entry.price_id,
+        input_tokens=entry.usage.input_tokens,
+        output_tokens=entry.usage.output_tokens,
+        neurons=entry.neurons,
+        list_cost_usd=entry.list_cost_usd,
+        cost_usd=entry.cost_usd,
+        is_fallback=entry.is_fallback,
+        assumed=entry.assumed,
+        corrects=None,
+        occurred_at=entry.occurred_at,
+    )

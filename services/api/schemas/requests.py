@@ -1,0 +1,176 @@
+"""Request bodies: strict JSON, unknown fields refused, every bound stated here.
+
+Invariant: what passes can be stored. PostgreSQL refuses the NUL character, so it is refused here,
+with the field's name.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+)
+
+from services.api.settings import (
+    DEFAULT_OUTPUT_TOKENS,
+    MAX_DOCUMENTS,
+    MAX_INPUTS,
+    MAX_OUTPUT_TOKENS,
+    MAX_TEXT_BYTES,
+)
+from shared.domain.budgets import ThresholdAction, Window
+from shared.domain.catalog import Tier
+from shared.domain.collections import OnFallback
+from shared.domain.jobs import OnInterrupt
+
+_NUL = "\x00"
+
+
+def _without_nul(text: str) -> str:
+    if _NUL in text:
+        raise ValueError("must not contain the NUL character")
+    return text
+
+
+def _within_text_bytes(text: str) -> str:
+    # A character has at most four bytes, so that most texts need no encoding to be let through.
+    if len(text) * 4 > MAX_TEXT_BYTES and len(text.encode()) > MAX_TEXT_BYTES:
+        raise ValueError(f"must not exceed {MAX_TEXT_BYTES} bytes; cut it into chunks")
+    return text
+
+
+def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    pending: list[JsonValue] = [value]
+    while pending:
+        match pending.pop():
+            case str() as text:
+                _without_nul(text)
+            case dict() as entries:
+                pending.extend(entries)
+                pending.extend(entries.values())
+            case list() as items:
+                pending.extend(items)
+            case _:
+                pass
+    return value
+
+
+Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+EmbeddableText = Annotated[Text, AfterValidator(_within_text_bytes)]
+Name = Annotated[Text, Field(max_length=256)]
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
+UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$")]
+Usd = Annotated[
+    Decimal, Field(ge=0, le=1_000_000_000, decimal_places=12, allow_inf_nan=False)
+]
+WorkQueue = Literal["chat.free", "chat.paid", "chat.premium", "embed.interactive", "embed.bulk"]
+
+
+class Body(BaseModel):
+    """A request body."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class MessageBody(Body):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
+class ChatJobBody(Body):
+    """A chat to complete."""
+
+    messages: list[MessageBody] = Field(min_length=1, max_length=2_048)
+    model: Name = "auto"
+    max_tokens: int = Field(DEFAULT_OUTPUT_TOKENS, ge=1, le=MAX_OUTPUT_TOKENS)
+    temperature: float | None = Field(None, ge=0, le=2)
+    on_interrupt: OnInterrupt = OnInterrupt.RESTART
+    deadline: AwareDatetime | None = None
+    metadata: Metadata | None = None
+
+
+class EmbeddingsJobBody(Body):
+    """Texts to embed; the vectors are the job's result."""
+
+    input: list[EmbeddableText] = Field(min_length=1, max_length=MAX_INPUTS)
+    model: Name = "auto"
+    deadline: AwareDatetime | None = None
+    metadata: Metadata | None = None
+
+
+class CollectionBody(Body):
+    """How a collection embeds its documents."""
+
+    embedding: Name = "auto"
+    on_fallback: OnFallback = OnFallback.WAIT
+
+
+class DocumentBody(Body):
+    """One document; a known id replaces that document's text."""
+
+    id: Name | None = None
+    text: EmbeddableText
+    metadata: Metadata | None = None
+
+
+class DocumentsBody(Body):
+    """Documents to embed into a collection."""
+
+    documents: list[DocumentBody] = Field(min_length=1, max_length=MAX_DOCUMENTS)
+
+
+class SearchBody(Body):
+    """What to look for."""
+
+    query: EmbeddableText
+    k: int = Field(10, ge=1, le=100)
+
+
+class LimitsBody(Body):
+    """Request limits of a key; null for none."""
+
+    requests_per_minute: int | None = Field(None, ge=1)
+    requests_per_day: int | None = Field(None, ge=1)
+    tokens_per_minute: int | None = Field(None, ge=1)
+
+
+class KeyBody(Body):
+    """A key to issue."""
+
+    user_id: UserName
+    tier: Tier
+    scopes: list[Literal["jobs", "admin"]] = Field(default=["jobs"], min_length=1, max_length=2)
+    expires_at: AwareDatetime | None = None
+    limits: LimitsBody | None = None
+
+
+class GateBody(Body):
+    """Why a gate moves, and until when."""
+
+    reason: Annotated[str, Field(max_length=1_000), AfterValidator(_without_nul)] = ""
+    until: AwareDatetime | None = None
+    concurrency: int | None = Field(None, ge=1, le=1_000)
+
+
+class ThresholdBody(Body):
+    """What happens once spending reaches an amount; without `queues`, to all of them."""
+
+    at_usd: Usd
+    action: ThresholdAction
+    queues: list[WorkQueue] | None = None
+
+
+class BudgetBody(Body):
+    """A budget that replaces the scope's present one."""
+
+    window: Window
+    limit_usd: Usd | None = None
+    thresholds: list[ThresholdBody] = Field(default=[], max_length=50)

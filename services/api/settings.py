@@ -1,0 +1,27 @@
+"""The API's limits: how much one request may bring and how stale a cached answer may be."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+MAX_TEXT_BYTES = 32 * 1024
+MAX_DOCUMENTS = 1_000
+MAX_INPUTS = 2_048
+MAX_OUTPUT_TOKENS = 8_192
+DEFAULT_OUTPUT_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ApiLimits:
+    """Bounds that a test may want to move.
+
+    Attributes:
+        body_bytes: A larger request body is refused.
+        key_age: How long a revoked key may still work.
+        gate_age: How long a gate that has just moved may go unnoticed.
+        search_patience: How long a search waits for its query's vector.
+    """
+
+    body_bytes: int = 8 * 1024 * 1024
+    key_age: timedelta = field(default=timedelta(seconds=1))
+    gate_age: timedelta = field(default=timedelta(seconds=1))
+    search_patience: timedelta = field(default=timedelta(seconds=30))

@@ -1,0 +1,90 @@
+"""Accepting a job: gate, model, deadline, then one commit of job and command.
+
+Idempotent by (user, idempotency key): the same request again gives the same job.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.api.schemas.jobs import JobAccepted, links_of
+from services.api.use_cases.flushing import GatheredFlush
+from services.api.use_cases.gates import Gates
+from services.api.use_cases.refusals import RefusalCode, RefusedError, invalid
+from shared.domain.access import Caller
+from shared.domain.catalog import Operation
+from shared.domain.ids import JobId
+from shared.domain.jobs import JobKind
+from shared.domain.routing import RoutingTable, models_on_offer
+from shared.domain.work import IdempotencyConflict, NewJob
+from shared.ports.clock import Clock
+from shared.ports.work import JobRepository
+
+JOBS_EXCHANGE = "jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What every submission goes through."""
+
+    jobs: JobRepository
+    gates: Gates
+    flush: GatheredFlush
+    routing: RoutingTable
+    clock: Clock
+
+    def require_model(self, caller: Caller, operation: Operation, model: str) -> None:
+        """Make sure that the caller's tier may ask for the model.
+
+        Raises:
+            RefusedError: It may not; the message lists what it may ask for.
+        """
+        offered = models_on_offer(self.routing, caller.tier, operation)
+        if model not in offered:
+            raise RefusedError(
+                RefusalCode.MODEL_NOT_FOUND,
+                f"this model is not offered to tier {caller.tier}; "
+                f"ask for one of: {', '.join(offered)}",
+                param="model",
+            )
+
+    def require_future(self, deadline: datetime | None, param: str = "deadline") -> None:
+        """Make sure that a moment has not passed yet.
+
+        Raises:
+            RefusedError: It has.
+        """
+        if deadline is not None and deadline <= self.clock.now():
+            raise invalid(param, f"{param} lies in the past; leave it out or give a later one")
+
+    async def accept(self, job: NewJob) -> JobAccepted:
+        """Commit the job; its command leaves in the background.
+
+        Raises:
+            RefusedError: The queue is closed, or the idempotency key was used with another request.
+            DatabaseUnavailableError: It is unknown whether the job exists.
+        """
+        await self.gates.admit(job.queue)
+        outcome = await self.jobs.submit(job)
+        if isinstance(outcome, IdempotencyConflict):
+            raise RefusedError(
+                RefusalCode.IDEMPOTENCY_CONFLICT,
+                f"this Idempotency-Key belongs to job {outcome.job_id}, which had another request; "
+                "use a new key",
+                param="Idempotency-Key",
+            )
+        if outcome.outbox is None:
+            return await self._earlier(outcome.job_id, job)
+        self.flush.add([outcome.outbox])
+        return _accepted(job.id, job.kind, job.queue, job.created_at)
+
+    async def _earlier(self, job_id: JobId, job: NewJob) -> JobAccepted:
+        view = await self.jobs.get(job_id, job.caller.user_id)
+        if view is None:
+            return _accepted(job_id, job.kind, job.queue, job.created_at)
+        return _accepted(view.id, view.kind, view.queue, view.created_at)
+
+
+def _accepted(job_id: JobId, kind: JobKind, queue: str, created_at: datetime) -> JobAccepted:
+    return JobAccepted(
+        id=job_id, kind=kind, queue=queue, created_at=created_at, links=links_of(job_id)
+    )

@@ -18,6 +18,7 @@ from shared.providers.cloudflare_shapes import error_code
 from shared.providers.errors import Refusal, refusal_error
 from shared.providers.json_reading import JsonObject, MalformedAnswerError, decode_object
 from shared.providers.limits import Deadline, TimeLimits
+from shared.providers.trust import trusted_authorities
 
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _UNAUTHORIZED = 401
@@ -89,6 +90,7 @@ class CloudflareConnection:
         self._client = httpx.AsyncClient(
             headers=headers,
             http2=False,
+            verify=trusted_authorities(),
             timeout=httpx.Timeout(None, connect=limits.connect, pool=limits.connect),
             limits=httpx.Limits(
                 max_connections=_MOST_CONNECTIONS,

@@ -6,7 +6,7 @@ Invariant: one pool of connections per provider and process, closed by `aclose`.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from openai import AsyncOpenAI, Timeout
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
 from shared.domain.catalog import Provider
 from shared.ports.providers import ChatModel, EmbeddingModel
@@ -16,6 +16,7 @@ from shared.providers.cloudflare_embedding import CloudflareEmbeddingModel
 from shared.providers.limits import TimeLimits
 from shared.providers.openai_chat import OpenAIChatModel
 from shared.providers.openai_embedding import OpenAIEmbeddingModel
+from shared.providers.trust import trusted_authorities
 from shared.settings import CloudflareSettings, OpenAISettings
 
 _DEFAULT_LIMITS = TimeLimits()
@@ -45,6 +46,7 @@ def build_providers(
         base_url=openai.base_url,
         max_retries=0,
         timeout=Timeout(None, connect=limits.connect, pool=limits.connect),
+        http_client=DefaultAsyncHttpxClient(verify=trusted_authorities()),
     )
     return Providers(
         chat={

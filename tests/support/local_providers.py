@@ -10,7 +10,7 @@ from shared.providers.limits import TimeLimits
 from shared.providers.registry import Providers, build_providers
 from shared.settings import CloudflareSettings, OpenAISettings
 
-LIMITS = TimeLimits(connect=2.0, first_token=0.5, between_tokens=0.3, total=5.0)
+LIMITS = TimeLimits(connect=2.0, first_token=0.5, between_tokens=0.3, total=1.5)
 
 
 def providers_at(url: str, *, tokens: str = "token", gateway: str | None = None) -> Providers:

@@ -94,6 +94,18 @@ class ProcessSettings(_Group):
     )
 
 
+class StackSettings(_Group):
+    """What `sluiceway up` takes as given instead of making it itself; all of it is optional."""
+
+    database_url: str = Field("", alias="DATABASE_URL", repr=False)
+    rabbitmq_url: str = Field("", alias="RABBITMQ_URL", repr=False)
+    rabbitmq_management_url: str = Field("", alias="RABBITMQ_MANAGEMENT_URL", repr=False)
+    admin_key: str = Field("", alias="SLUICEWAY_ADMIN_KEY", repr=False)
+    cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
+    cloudflare_api_token: str = Field("", alias="CLOUDFLARE_API_TOKEN", repr=False)
+    openai_api_key: str = Field("", alias="OPENAI_API_KEY", repr=False)
+
+
 GroupT = TypeVar("GroupT", bound=_Group)
 
 

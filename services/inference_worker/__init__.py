@@ -1,1 +1,1 @@
-
+"""Answers chat jobs: claims them, streams a provider's answer, settles what it cost."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.catalog import Tier
 from shared.domain.ids import QueueName
 
 
@@ -69,5 +70,10 @@ CHAT_PAID = QueueName("chat.paid")
 CHAT_PREMIUM = QueueName("chat.premium")
 EMBED_INTERACTIVE = QueueName("embed.interactive")
 EMBED_BULK = QueueName("embed.bulk")
+CHAT_QUEUE_BY_TIER = {
+    Tier.FREE: CHAT_FREE,
+    Tier.PAID: CHAT_PAID,
+    Tier.PREMIUM: CHAT_PREMIUM,
+}
 WORK_QUEUES = (CHAT_FREE, CHAT_PAID, CHAT_PREMIUM, EMBED_INTERACTIVE, EMBED_BULK)
 """The queues that have a gate."""

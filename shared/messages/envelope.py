@@ -12,18 +12,16 @@ class Message(BaseModel):
 
 
 class Envelope(Message):
-    """The fields of every command and event.
+    """The fields of every command and event; each adds its `kind`, name and version in one.
 
     Attributes:
         message_id: Identical on every redelivery and republication.
         correlation_id: The job.
         causation_id: The message or attempt that led to this one.
         occurred_at: When the fact happened, UTC; events are priced by it.
-        kind: Name and version, `complete_chat.v1`.
     """
 
     message_id: str
     correlation_id: str
     causation_id: str | None = None
     occurred_at: datetime
-    kind: str

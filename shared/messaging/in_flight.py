@@ -11,9 +11,8 @@ from datetime import timedelta
 
 import structlog
 
-from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId
-from shared.messaging.ticking import Ticker
+from shared.messaging.rounds import Rounds
 from shared.ports.work import AttemptRepository
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -33,9 +32,7 @@ class InFlightJobs:
         self._worker = worker
         self._lease = lease
         self._tasks: dict[JobId, asyncio.Task[None]] = {}
-        self._ticker = Ticker(lease / 3, f"leases:{worker}")
-        self._draining = False
-        self._loop: asyncio.Task[None] | None = None
+        self._rounds = Rounds(f"leases:{worker}", lease / 3, self._extend)
 
     async def run(self, job_id: JobId, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Return when the job's work is done; joins work that is under way already.
@@ -51,20 +48,17 @@ class InFlightJobs:
 
     def start(self) -> None:
         """Begin to extend leases."""
-        self._loop = asyncio.create_task(self._extend(), name="lease-extension")
+        self._rounds.start()
 
     @property
     def is_alive(self) -> bool:
         """Whether leases are still extended; a process without that must be restarted."""
-        return self._loop is not None and not self._loop.done()
+        return self._rounds.is_alive
 
     async def drain(self) -> None:
         """Wait for the work under way, whose deliveries may be gone."""
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        self._draining = True
-        self._ticker.wake()
-        if self._loop is not None:
-            await self._loop
+        await self._rounds.drain()
 
     def _forget(self, job_id: JobId, done: asyncio.Task[None]) -> None:
         del self._tasks[job_id]
@@ -73,11 +67,5 @@ class InFlightJobs:
             _log.info("job.work_ended_early", job_id=job_id, error=type(error).__name__)
 
     async def _extend(self) -> None:
-        while not self._draining:
-            await self._ticker.tick()
-            if not self._tasks:
-                continue
-            try:
-                await self._attempts.extend_leases(self._worker, [*self._tasks], self._lease)
-            except DatabaseUnavailableError as error:
-                _log.warning("leases.not_extended", jobs=len(self._tasks), error=str(error))
+        if self._tasks:
+            await self._attempts.extend_leases(self._worker, [*self._tasks], self._lease)

@@ -67,6 +67,10 @@ class Connections:
             await FanoutHint.open(publishing),
         )
 
+    async def broker_answers(self) -> bool:
+        """Tell whether the broker answers on the consuming connection."""
+        return await self.consume.ping(timeout=1)
+
     async def close(self) -> None:
         """Close both brokers."""
         await self.consume.stop()
@@ -141,7 +145,7 @@ class WorkerProcess:
         self.in_flight.start()
         await self.keeper.start(self._connections.consuming)
         checks = {
-            "broker": self._broker_answers,
+            "broker": self._connections.broker_answers,
             "database": database_answers,
             "loops": self._alive,
         }
@@ -154,9 +158,6 @@ class WorkerProcess:
         await self.relay.drain()
         await self._connections.close()
         _log.info("worker.stopped")
-
-    async def _broker_answers(self) -> bool:
-        return await self._connections.consume.ping(timeout=1)
 
     async def _alive(self) -> bool:
         return self.keeper.is_alive and self.relay.is_alive and self.in_flight.is_alive

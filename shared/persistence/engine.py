@@ -1,7 +1,9 @@
 """One pool of connections per process."""
 
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.persistence.connections import statement
 
 
 def create_engine(database_url: str, pool_size: int = 8) -> AsyncEngine:
@@ -22,3 +24,14 @@ def create_engine(database_url: str, pool_size: int = 8) -> AsyncEngine:
         pool_pre_ping=False,
         connect_args={"connect_timeout": 5, "application_name": "sluiceway"},
     )
+
+
+async def answers(engine: AsyncEngine) -> bool:
+    """Tell whether the database answers.
+
+    Raises:
+        DatabaseUnavailableError: It does not.
+    """
+    async with statement(engine) as connection:
+        await connection.execute(text("SELECT 1"))
+    return True

@@ -9,6 +9,7 @@ from shared.domain.budgets import Window
 from shared.domain.ledger import LedgerEntry
 from shared.persistence.arrays import Batch
 from shared.persistence.connections import transaction
+from shared.persistence.group_commit import GroupCommit
 from shared.persistence.repositories.thresholds import fire
 from shared.ports.clock import Clock
 from shared.ports.money import Booked
@@ -103,19 +104,25 @@ _BOOK = text(f"""
 
 
 class PostgresLedger:
-    """Implements `Ledger`."""
+    """Implements `Ledger`; concurrent bookings share a commit."""
 
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
+        self._book: GroupCommit[Sequence[LedgerEntry], Booked] = GroupCommit(
+            self._book_batch, max_items=2000
+        )
 
     async def book(self, entries: Sequence[LedgerEntry]) -> Booked:
         """Insert entries, update rollups, release holds, cross thresholds, move gates.
 
-        Repeats inside the batch are booked once as well.
+        Of the bookings that share a commit, one is told what all of them did.
         """
+        return await self._book(entries)
+
+    async def _book_batch(self, batch: Sequence[Sequence[LedgerEntry]]) -> Sequence[Booked]:
         now = self._clock.now()
-        unique = {entry.id: entry for entry in entries}
+        unique = {entry.id: entry for entries in batch for entry in entries}
         parameters = {
             **_ENTRY.parameters([_values(entry) for entry in unique.values()]),
             "day": Window.DAY.start(now),
@@ -124,11 +131,12 @@ class PostgresLedger:
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(_BOOK, parameters)).mappings().all()
             fired = [await fire(connection, row, now) for row in rows if row["scope"] is not None]
-        return Booked(
+        booked = Booked(
             entries=rows[0]["entries"],
             alerts=[alert for alerts, _ in fired for alert in alerts],
             gates_moved=any(moved for _, moved in fired),
         )
+        return [booked, *[Booked(0, (), gates_moved=False)] * (len(batch) - 1)]
 
 
 def _values(entry: LedgerEntry) -> Sequence[object]:

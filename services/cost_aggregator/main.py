@@ -1,0 +1,75 @@
+"""Composition root of the cost aggregator: `python -m services.cost_aggregator.main`."""
+
+from datetime import timedelta
+
+import uvloop
+
+from services.cost_aggregator.settings import Settings, load_settings
+from services.cost_aggregator.subscribers import subscribe_ledger
+from services.cost_aggregator.use_cases.book_usage import BookUsage
+from services.cost_aggregator.use_cases.reopen_gates import ReopenGates
+from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
+from shared.messaging.outbox_relay import OutboxRelay
+from shared.messaging.pausing import pause
+from shared.messaging.rounds import Rounds
+from shared.messaging.worker_process import Connections, serve_health
+from shared.observability import logging
+from shared.observability.metrics import Metrics
+from shared.persistence.engine import answers, create_engine
+from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.leases import PostgresLeases
+from shared.persistence.repositories.ledger import PostgresLedger
+from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.system import RandomIds, SystemClock
+
+_SWEEP_PERIOD = timedelta(seconds=1)
+_REOPEN_PERIOD = timedelta(seconds=1)
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM."""
+    clock, ids = SystemClock(), RandomIds()
+    name = ids.new(settings.process.name)
+    engine = create_engine(settings.database.url)
+    connections = await Connections.open(settings.broker, settings.process)
+    relay = OutboxRelay(PostgresOutbox(engine), connections.publisher, worker=name)
+    sweep = SweepLeases(PostgresLeases(engine), relay, clock, ids)
+    reopen = ReopenGates(PostgresGates(engine), connections.hint)
+    rounds = [
+        Rounds(f"sweep:{name}", _SWEEP_PERIOD, sweep),
+        Rounds(f"reopen:{name}", _REOPEN_PERIOD, reopen),
+    ]
+    ledger = subscribe_ledger(
+        connections, BookUsage(PostgresLedger(engine, clock), connections.hint)
+    )
+
+    async def loops_alive() -> bool:
+        return relay.is_alive and all(one.is_alive for one in rounds)
+
+    relay.start()
+    for one in rounds:
+        one.start()
+    await ledger.start()
+    checks = {
+        "broker": connections.broker_answers,
+        "database": lambda: answers(engine),
+        "loops": loops_alive,
+    }
+    await serve_health(settings.process, checks, Metrics())
+    await pause(ledger)
+    for one in rounds:
+        await one.drain()
+    await relay.drain()
+    await connections.close()
+    await engine.dispose()
+
+
+def main() -> None:
+    """Start the process."""
+    settings = load_settings()
+    logging.configure(settings.process.name, settings.process.log_level)
+    uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""What the cost aggregator is told at start."""
+
+from dataclasses import dataclass
+
+from shared.settings import BrokerSettings, DatabaseSettings, ProcessSettings, load
+
+LEDGER_PREFETCH = 1000
+"""How many usage events may share one commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every group this process needs."""
+
+    process: ProcessSettings
+    database: DatabaseSettings
+    broker: BrokerSettings
+
+
+def load_settings() -> Settings:
+    """Read the environment, or end the process with one line that names the mistake."""
+    return Settings(load(ProcessSettings), load(DatabaseSettings), load(BrokerSettings))

@@ -1,0 +1,1 @@
+"""What the cost aggregator does, through ports only."""

@@ -1,0 +1,56 @@
+"""Books usage events: each attempt once, whatever the broker does."""
+
+import structlog
+
+from shared.domain.ledger import LedgerEntry
+from shared.domain.usage import TokenUsage
+from shared.messages.events import UsageRecorded
+from shared.ports.messaging import ControlHint
+from shared.ports.money import Ledger
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class BookUsage:
+    """Idempotent by attempt id: repeats find their entry and change nothing."""
+
+    def __init__(self, ledger: Ledger, hint: ControlHint) -> None:
+        self._ledger = ledger
+        self._hint = hint
+
+    async def __call__(self, event: UsageRecorded) -> None:
+        """Book one event; concurrent events share a commit.
+
+        Raises:
+            DatabaseUnavailableError: It is unknown whether the event was booked.
+        """
+        booked = await self._ledger.book([_entry(event)])
+        for alert in booked.alerts:
+            _log.warning("budget.alert", alert=alert)
+        if booked.gates_moved:
+            await self._hint.send()
+
+
+def _entry(event: UsageRecorded) -> LedgerEntry:
+    return LedgerEntry(
+        id=event.attempt_id,
+        job_id=event.job_id,
+        user_id=event.user_id,
+        key_id=event.key_id,
+        tier=event.tier,
+        operation=event.operation,
+        provider=event.provider,
+        model=event.model,
+        model_answered=event.model_answered,
+        price_id=event.price_id,
+        usage=TokenUsage(event.input_tokens, event.output_tokens, event.neurons_reported),
+        neurons=event.neurons,
+        list_cost_usd=event.cost_usd,
+        cost_usd=event.cost_usd,
+        hold_usd=event.hold_usd,
+        is_fallback=event.is_fallback,
+        is_error=event.is_error,
+        assumed=event.assumed,
+        latency_ms=event.latency_ms,
+        occurred_at=event.occurred_at,
+    )

@@ -1,0 +1,92 @@
+"""Composition root of the inference worker: `python -m services.inference_worker.main`."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+import uvloop
+
+from services.inference_worker.settings import Settings, load_settings
+from services.inference_worker.subscribers import subscribe
+from services.inference_worker.use_cases.answer_stream import StreamPorts
+from services.inference_worker.use_cases.attempt import RunAttempt
+from services.inference_worker.use_cases.calling import CallProvider
+from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
+from shared.domain.catalog import Operation
+from shared.domain.rollout import is_inside
+from shared.domain.routing import Candidate, RoutingTable, candidates, check_prices
+from shared.messages.commands import CompleteChat
+from shared.messaging.worker_process import Connections, WorkerProcess
+from shared.observability import logging
+from shared.observability.metrics import Metrics
+from shared.persistence.engine import answers, create_engine
+from shared.persistence.repositories.attempts import PostgresAttempts
+from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.providers.price_files import load_price_book
+from shared.providers.registry import build_providers
+from shared.providers.routing_file import load_routing_table
+from shared.system import RandomIds, SystemClock
+
+_EXPERIMENT = "cloudflare"
+
+
+class RoutedByTable:
+    """Implements `Route` by the routing table and the rollout."""
+
+    def __init__(self, table: RoutingTable, rollout_percent: Decimal) -> None:
+        self._table = table
+        self._percent = rollout_percent
+
+    def __call__(self, job: CompleteChat) -> Sequence[Candidate]:
+        """Return the candidates for a job's tier, model and user."""
+        inside = is_inside(_EXPERIMENT, job.user_id, self._percent)
+        return candidates(self._table, job.tier, Operation.CHAT, job.model, in_rollout=inside)
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM."""
+    clock, ids = SystemClock(), RandomIds()
+    table = load_routing_table(settings.routing.routing)
+    prices = load_price_book(settings.routing.prices)
+    check_prices(table, prices, clock.now())
+    worker_id = ids.new(settings.process.name)
+    engine = create_engine(settings.database.url)
+    attempts = PostgresAttempts(engine)
+    connections = await Connections.open(settings.broker, settings.process)
+    providers = build_providers(settings.cloudflare, settings.openai)
+    worker = WorkerProcess(
+        connections,
+        settings.process,
+        worker=worker_id,
+        gates=PostgresGates(engine),
+        outbox=PostgresOutbox(engine),
+        attempts=attempts,
+    )
+    lease = Lease(worker_id, timedelta(seconds=settings.process.lease_seconds))
+    complete_chat = CompleteChatJob(
+        ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
+        RoutedByTable(table, settings.routing.rollout * 100),
+        prices,
+        RunAttempt(
+            StreamPorts(connections.frames, attempts, clock),
+            CallProvider(providers.chat),
+            worker_id,
+        ),
+        lease,
+    )
+    subscribe(worker, complete_chat)
+    await worker.serve(lambda: answers(engine), Metrics())
+    await providers.aclose()
+    await engine.dispose()
+
+
+def main() -> None:
+    """Start the process."""
+    settings = load_settings()
+    logging.configure(settings.process.name, settings.process.log_level)
+    uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

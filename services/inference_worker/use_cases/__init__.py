@@ -1,0 +1,1 @@
+"""What the inference worker does, through ports only."""

@@ -1,0 +1,213 @@
+"""One claimed attempt: called, streamed and settled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import assert_never
+
+import orjson
+
+from services.inference_worker.policies.after_failure import (
+    FailureFacts,
+    GiveUp,
+    NextCandidate,
+    TryLater,
+    after_failure,
+)
+from services.inference_worker.use_cases.answer_stream import AnswerStream, StreamPorts
+from services.inference_worker.use_cases.calling import Answered, Broke, CallProvider, result_of
+from shared.domain.access import Caller
+from shared.domain.catalog import Operation
+from shared.domain.errors import ProviderFailure
+from shared.domain.ids import AttemptId
+from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.pricing import PriceRow
+from shared.domain.provider_calls import ChatFinished
+from shared.domain.routing import Candidate
+from shared.domain.work import (
+    AttemptResult,
+    Claimed,
+    JobContinues,
+    JobFails,
+    JobStep,
+    JobSucceeds,
+    JobWaits,
+    Settlement,
+)
+from shared.messages.commands import CompleteChat
+from shared.messages.endings import ending, failure
+from shared.messages.frames import JobCompleted, UsageFrame
+from shared.messages.requests import ChatRequest
+from shared.messages.retries import delayed
+from shared.messages.usage import CallFacts, usage_message
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What is known of an attempt once it is claimed.
+
+    Attributes:
+        job: The command being carried out.
+        command: The same as a message, to bring the job back later.
+        restart_reason: Why the client's text starts again; None when it has seen none.
+    """
+
+    job: CompleteChat
+    command: OutgoingMessage
+    candidate: Candidate
+    row: PriceRow
+    claimed: Claimed
+    attempt_id: AttemptId
+    hold_usd: Decimal
+    is_fallback: bool
+    restart_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """This delivery's work is done: the job has ended, waits, or is no longer ours."""
+
+    outbox: Sequence[OutboxRow]
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """It is the next candidate's turn; the reason is set when the client has seen some text."""
+
+    outbox: Sequence[OutboxRow]
+    restart_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """What a call's outcome means for the job, with the messages that say so."""
+
+    step: JobStep
+    messages: Sequence[DelayedMessage] = ()
+    terminal_frame: bytes | None = None
+
+
+class RunAttempt:
+    """Calls the provider of a claimed attempt and settles what came of it.
+
+    Args:
+        ports: Where the answer streams to and settlements go.
+        call: The providers.
+        worker: Owner of the leases.
+    """
+
+    def __init__(self, ports: StreamPorts, call: CallProvider, worker: str) -> None:
+        self._ports = ports
+        self._call = call
+        self._worker = worker
+
+    async def __call__(self, attempt: Attempt, *, has_next: bool) -> Ended | GoOn:
+        """Run the attempt to its settlement; idempotent by attempt id."""
+        clock = self._ports.clock
+        number = attempt.claimed.number
+        answer = AnswerStream(self._ports, attempt.job.job_id, attempt.attempt_id, number)
+        if attempt.restart_reason is not None:
+            await answer.restart(attempt.restart_reason)
+        request = ChatRequest.model_validate_json(attempt.claimed.request_json)
+        began = clock.monotonic()
+        outcome = await self._call(attempt.candidate, request, attempt.attempt_id, answer)
+        latency_ms = round((clock.monotonic() - began) * 1000)
+        now = clock.now()
+        result = result_of(outcome, attempt.row)
+        match outcome:
+            case Answered(finished):
+                following = _completed(attempt, result, finished, answer.text, now)
+            case Broke(provider_failure):
+                following = _failed(attempt, provider_failure, answer, has_next, now)
+        usage = usage_message(_facts(attempt), result, ended_at=now, latency_ms=latency_ms)
+        settled = await self._ports.attempts.settle(
+            Settlement(
+                job_id=attempt.job.job_id,
+                attempt_id=attempt.attempt_id,
+                worker=self._worker,
+                result=result,
+                step=following.step,
+                messages=[DelayedMessage(usage), *following.messages],
+                finished_at=now,
+                latency_ms=latency_ms,
+                terminal_frame=following.terminal_frame,
+            )
+        )
+        if settled.applied and isinstance(following.step, JobContinues):
+            reason = result.error.code if answer.text_was_sent and result.error else None
+            return GoOn(settled.outbox, reason or attempt.restart_reason)
+        return Ended(settled.outbox)
+
+
+def _completed(
+    attempt: Attempt, result: AttemptResult, finished: ChatFinished, text: str, now: datetime
+) -> _Next:
+    answer = {
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": finished.finish_reason,
+    }
+    claimed = attempt.claimed
+    earlier = claimed.usage_so_far
+    neurons = (earlier.neurons or Decimal(0)) + result.neurons
+    message = ending(
+        JobCompleted(
+            job_id=attempt.job.job_id,
+            result=answer,
+            usage=UsageFrame(
+                input_tokens=earlier.input_tokens + result.usage.input_tokens,
+                output_tokens=earlier.output_tokens + result.usage.output_tokens,
+                neurons=neurons or None,
+            ),
+            cost_usd=claimed.cost_so_far_usd + result.cost_usd,
+            provider=attempt.candidate.provider,
+            model=attempt.candidate.model,
+            is_fallback=attempt.is_fallback,
+            latency_ms=max(0, int((now - claimed.created_at).total_seconds() * 1000)),
+        )
+    )
+    step = JobSucceeds(orjson.dumps(answer).decode())
+    return _Next(step, [DelayedMessage(message)], message.body)
+
+
+def _failed(
+    attempt: Attempt,
+    provider_failure: ProviderFailure,
+    answer: AnswerStream,
+    has_next: bool,  # noqa: FBT001 - private, and named at its one call
+    now: datetime,
+) -> _Next:
+    decision = after_failure(
+        FailureFacts(
+            failure=provider_failure,
+            failures=attempt.claimed.failures_so_far + 1,
+            has_next=has_next,
+            text_was_sent=answer.text_was_sent,
+            on_interrupt=attempt.job.on_interrupt,
+        )
+    )
+    match decision:
+        case NextCandidate():
+            return _Next(JobContinues())
+        case TryLater(delay):
+            return _Next(JobWaits(), [delayed(attempt.command, delay, now)])
+        case GiveUp(error):
+            message = failure(attempt.job.job_id, error.code, error.message)
+            return _Next(JobFails(error), [DelayedMessage(message)], message.body)
+        case _:
+            assert_never(decision)
+
+
+def _facts(attempt: Attempt) -> CallFacts:
+    job = attempt.job
+    return CallFacts(
+        attempt_id=attempt.attempt_id,
+        job_id=job.job_id,
+        caller=Caller(job.user_id, job.key_id, job.tier, scopes=frozenset()),
+        operation=Operation.CHAT,
+        provider=attempt.candidate.provider,
+        model=attempt.candidate.model,
+        price_id=attempt.row.id,
+        hold_usd=attempt.hold_usd,
+        is_fallback=attempt.is_fallback,
+    )

@@ -1,0 +1,121 @@
+"""One attempt's call: the provider's stream turned into chunks and into an outcome to settle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from services.inference_worker.use_cases.answer_stream import AnswerStream
+from shared.domain.catalog import Provider
+from shared.domain.errors import (
+    FailureAction,
+    ProviderFailure,
+    ProviderPermanentError,
+    ProviderTransientError,
+)
+from shared.domain.ids import AttemptId
+from shared.domain.jobs import AttemptOutcome
+from shared.domain.pricing import PriceRow, charge
+from shared.domain.provider_calls import ChatCall, ChatFinished, ChatMessage, TextDelta
+from shared.domain.routing import Candidate
+from shared.domain.usage import TokenUsage
+from shared.domain.views import ErrorView
+from shared.domain.work import AttemptResult
+from shared.messages.requests import ChatRequest
+from shared.ports.providers import ChatModel
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The provider finished its answer."""
+
+    finished: ChatFinished
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """The provider failed."""
+
+    failure: ProviderFailure
+
+
+CallOutcome = Answered | Broke
+
+
+class CallProvider:
+    """Calls the provider of a candidate."""
+
+    def __init__(self, models: Mapping[Provider, ChatModel]) -> None:
+        self._models = models
+
+    async def __call__(
+        self,
+        candidate: Candidate,
+        request: ChatRequest,
+        attempt_id: AttemptId,
+        answer: AnswerStream,
+    ) -> CallOutcome:
+        """Stream the answer into `answer`; a provider's failure is an outcome, not an error."""
+        call = ChatCall(
+            attempt_id=attempt_id,
+            model=candidate.model,
+            messages=[ChatMessage(turn.role, turn.content) for turn in request.messages],
+            max_output_tokens=request.max_tokens,
+            temperature=request.temperature,
+            options=candidate.options,
+        )
+        try:
+            async for event in self._models[candidate.provider].stream(call):
+                match event:
+                    case TextDelta(text):
+                        await answer.add(text)
+                    case ChatFinished():
+                        return Answered(event)
+        except (ProviderTransientError, ProviderPermanentError) as error:
+            return Broke(error.failure)
+        finally:
+            await answer.close()
+        return Broke(
+            ProviderFailure("stream_cut", "the answer has no end", FailureAction.FALL_BACK)
+        )
+
+
+def result_of(outcome: CallOutcome, row: PriceRow) -> AttemptResult:
+    """Return the outcome with its cost: what was consumed is charged, also by a failed call."""
+    match outcome:
+        case Answered(finished):
+            return _result(
+                AttemptOutcome.SUCCEEDED,
+                row,
+                finished.usage,
+                finished.provider_request_id,
+                model_answered=finished.model_answered,
+            )
+        case Broke(failure):
+            return _result(
+                AttemptOutcome.FAILED,
+                row,
+                failure.usage,
+                failure.provider_request_id,
+                error=ErrorView(failure.code, failure.message),
+            )
+
+
+def _result(
+    outcome: AttemptOutcome,
+    row: PriceRow,
+    usage: TokenUsage,
+    request_id: str | None,
+    *,
+    model_answered: str | None = None,
+    error: ErrorView | None = None,
+) -> AttemptResult:
+    cost = charge(row, usage)
+    return AttemptResult(
+        outcome=outcome,
+        usage=usage,
+        neurons=cost.neurons or Decimal(0),
+        cost_usd=cost.cost_usd,
+        model_answered=model_answered,
+        provider_request_id=request_id,
+        error=error,
+    )

@@ -65,15 +65,15 @@ class EmbeddedDatabase:
         Raises:
             ServerFailedError: The server ended, or was not ready in time.
         """
-        files = self._files = prepare_files(self._location)
+        files = self._files = await asyncio.to_thread(prepare_files, self._location)
         password = files.password()
         if not files.is_initialized:
-            self._initialize(files)
+            await asyncio.to_thread(self._initialize, files)
         port = free_ports(1)[0]
         self._server = spawn(self._server_spec(files, port))
         address = f"postgresql://{_NAME}:{password}@{LOOPBACK}:{port}"
         await self._wait_ready(address)
-        _create_database(address)
+        await asyncio.to_thread(_create_database, address)
         files.mark_initialized()
         return f"{address}/{_NAME}"
 
@@ -133,7 +133,7 @@ class EmbeddedDatabase:
 
     async def _wait_ready(self, address: str) -> None:
         deadline = time.monotonic() + _READY_SECONDS
-        while not _answers(address):
+        while not await asyncio.to_thread(_answers, address):
             ended = not self._server or self._server.exit_status() is not None
             if ended or time.monotonic() > deadline:
                 await self.stop()

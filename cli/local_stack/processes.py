@@ -7,6 +7,7 @@ the next start of the same home ends what was left (see `leftovers`).
 
 import asyncio
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from cli.local_stack.process_identity import ProcessIdentity, identify
 
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
 
 
@@ -53,10 +54,10 @@ class ProcessSpec:
 class ChildProcess:
     """One running child."""
 
-    def __init__(self, spec: ProcessSpec, running: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, spec: ProcessSpec) -> None:
         self.spec = spec
-        self._running = running
-        self.identity: ProcessIdentity = identify(spec.name, running.pid)
+        self._running = _open(spec)
+        self.identity: ProcessIdentity = identify(spec.name, self._running.pid)
 
     @property
     def pid(self) -> int:
@@ -67,6 +68,15 @@ class ChildProcess:
         """Return how it ended, or None while it runs."""
         return self._running.poll()
 
+    def respawn(self) -> None:
+        """Start it again after it has ended.
+
+        Raises:
+            OSError: The program is missing or may not be run.
+        """
+        self._running = _open(self.spec)
+        self.identity = identify(self.spec.name, self._running.pid)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
         if self.exit_status() is None:
@@ -76,6 +86,10 @@ class ChildProcess:
         """End it and everything in its session at once."""
         if self.exit_status() is None:
             os.killpg(self.pid, signal.SIGKILL)
+
+    async def ended(self) -> None:
+        """Wait for the end, however long it takes."""
+        await self.ended_within(math.inf)
 
     async def ended_within(self, seconds: float) -> bool:
         """Wait for the end; False when it still runs after `seconds`."""
@@ -100,10 +114,14 @@ def spawn(spec: ProcessSpec) -> ChildProcess:
     Raises:
         OSError: The program is missing or may not be run.
     """
+    return ChildProcess(spec)
+
+
+def _open(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
     spec.log_file.parent.mkdir(parents=True, exist_ok=True)
     account = spec.account
     with spec.log_file.open("ab") as log:
-        running = subprocess.Popen(
+        return subprocess.Popen(
             spec.arguments,
             env=dict(spec.environment),
             stdin=subprocess.DEVNULL,
@@ -116,7 +134,6 @@ def spawn(spec: ProcessSpec) -> ChildProcess:
             extra_groups=[] if account else None,
             preexec_fn=_orphan_guard(spec.orphan_signal),  # noqa: PLW1509 - one system call, no locks
         )
-    return ChildProcess(spec, running)
 
 
 def _orphan_guard(number: signal.Signals) -> Callable[[], None] | None:

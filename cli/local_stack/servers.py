@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from cli.local_stack.processes import ChildProcess
 
@@ -16,6 +17,13 @@ class BrokerAddress:
 
     url: str = field(repr=False)
     management_url: str = field(repr=False)
+
+
+def usual_management_url(amqp_url: str) -> str:
+    """Return where a broker's management API answers unless its owner moved it."""
+    parts = urlsplit(amqp_url)
+    login, separator, _ = parts.netloc.rpartition("@")
+    return f"http://{login}{separator}{parts.hostname}:15672"
 
 
 class Server(Protocol):

@@ -1,0 +1,1 @@
+"""One module per group of commands; each only translates between the terminal and the API."""

@@ -1,1 +1,1 @@
-
+"""The HTTP API: authenticate, admit, make durable, deliver results."""

@@ -4,13 +4,12 @@ Invariant: everything the app reaches comes in through `ApiParts`, so that tests
 document use the very app that serves.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
 
 from services.api.dependencies import BearerKey, BodyReader
+from services.api.parts import ApiParts
 from services.api.routes import (
     admin_budgets,
     admin_keys,
@@ -26,7 +25,6 @@ from services.api.routes import (
 from services.api.routes.documentation import document_bodies
 from services.api.routes.problems import add_problem_handlers
 from services.api.schemas.problems import Problem
-from services.api.settings import ApiLimits
 from services.api.use_cases.admin_budgets import AdminBudgets
 from services.api.use_cases.admin_keys import AdminKeys
 from services.api.use_cases.admin_queues import AdminQueues
@@ -34,7 +32,6 @@ from services.api.use_cases.admin_reports import AdminReports
 from services.api.use_cases.authenticate import ADMIN_SCOPE, JOBS_SCOPE, Authenticate
 from services.api.use_cases.collections import Collections
 from services.api.use_cases.embed_jobs import EmbedJobs
-from services.api.use_cases.flushing import GatheredFlush
 from services.api.use_cases.following import FollowJob, Sources
 from services.api.use_cases.gates import Gates
 from services.api.use_cases.ingest_documents import IngestDocuments, SliceCutter
@@ -44,17 +41,6 @@ from services.api.use_cases.search import QueryVectors, Search
 from services.api.use_cases.submit_chat import SubmitChat
 from services.api.use_cases.submit_embeddings import SubmitEmbeddings
 from services.api.use_cases.submitting import Acceptance
-from services.api.use_cases.watching import Watches
-from shared.domain.routing import RoutingTable
-from shared.observability.health import Check
-from shared.observability.metrics import Metrics
-from shared.ports.access import KeyRepository
-from shared.ports.clock import Clock, Ids
-from shared.ports.embeddings import CollectionRepository, EmbeddingRepository, VectorStore
-from shared.ports.gates import GateAdministration, GateRepository
-from shared.ports.messaging import ControlHint, QueueDepths
-from shared.ports.money import BudgetRepository, Reports
-from shared.ports.work import JobRepository
 
 _TITLE: Final = "Sluiceway"
 _VERSION: Final = "1"
@@ -62,33 +48,6 @@ _PROBLEMS: Final[dict[int | str, dict[str, object]]] = {
     "4XX": {"model": Problem, "description": "The request is refused."},
     "5XX": {"model": Problem, "description": "Something does not answer; try again."},
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiParts:
-    """Everything the app reaches beyond itself."""
-
-    jobs: JobRepository
-    keys: KeyRepository
-    collections: CollectionRepository
-    embeddings: EmbeddingRepository
-    vectors: VectorStore
-    gates: GateRepository
-    gate_administration: GateAdministration
-    budgets: BudgetRepository
-    reports: Reports
-    watches: Watches
-    flush: GatheredFlush
-    depths: QueueDepths
-    hint: ControlHint
-    routing: RoutingTable
-    clock: Clock
-    ids: Ids
-    random_text: Callable[[], str]
-    admin_key: str
-    checks: Mapping[str, Check]
-    metrics: Metrics
-    limits: ApiLimits = field(default_factory=ApiLimits)
 
 
 def create_app(parts: ApiParts) -> FastAPI:
@@ -102,7 +61,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         openapi_url="/openapi.json",
     )
     authenticate = Authenticate(
-        parts.keys, parts.clock, admin_key=parts.admin_key, age=parts.limits.key_age
+        parts.stores.keys, parts.clock, admin_key=parts.admin_key, age=parts.limits.key_age
     )
     bodies = BodyReader(parts.limits.body_bytes)
     jobs_key = BearerKey(authenticate, JOBS_SCOPE)
@@ -117,14 +76,16 @@ def create_app(parts: ApiParts) -> FastAPI:
 
 
 def _job_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[APIRouter]:
-    gates = Gates(parts.gates, parts.clock, parts.limits.gate_age)
-    acceptance = Acceptance(parts.jobs, gates, parts.flush, parts.routing, parts.clock)
+    gates = Gates(parts.stores.gates, parts.clock, parts.limits.gate_age)
+    acceptance = Acceptance(
+        parts.stores.jobs, gates, parts.broker.flush, parts.routing, parts.clock
+    )
     embed_jobs = EmbedJobs(parts.ids, parts.clock)
-    results = Results(parts.embeddings)
-    read_jobs = ReadJobs(parts.jobs, gates, results)
+    results = Results(parts.stores.embeddings)
+    read_jobs = ReadJobs(parts.stores.jobs, gates, results)
     follow_job = FollowJob(
-        Sources(parts.jobs, gates, results),
-        parts.watches,
+        Sources(parts.stores.jobs, gates, results),
+        parts.broker.watches,
         lambda reason: parts.metrics.count("sluiceway_watch_resyncs_total", reason),
     )
     return [
@@ -136,7 +97,7 @@ def _job_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[AP
         ),
         jobs.create_router(
             read_jobs=read_jobs,
-            cancel_job=CancelJob(parts.jobs, read_jobs, parts.flush, parts.ids),
+            cancel_job=CancelJob(parts.stores.jobs, read_jobs, parts.broker.flush),
             key=key,
         ),
         job_events.create_router(follow_job=follow_job, key=key),
@@ -151,19 +112,19 @@ def _collection_routers(
     key: BearerKey,
     bodies: BodyReader,
 ) -> list[APIRouter]:
-    by_name = Collections(parts.collections, parts.routing, parts.ids, parts.clock)
+    by_name = Collections(parts.stores.collections, parts.routing, parts.ids, parts.clock)
     embed_jobs = EmbedJobs(parts.ids, parts.clock)
     ingest = IngestDocuments(
         by_name,
-        parts.collections,
+        parts.stores.collections,
         acceptance.gates,
-        parts.flush,
+        parts.broker.flush,
         SliceCutter(embed_jobs, parts.ids, parts.clock),
     )
     query_vectors = QueryVectors(
-        acceptance, embed_jobs, follow_job, parts.embeddings, parts.limits.search_patience
+        acceptance, embed_jobs, follow_job, parts.stores.embeddings, parts.limits.search_patience
     )
-    search = Search(by_name, query_vectors, parts.vectors)
+    search = Search(by_name, query_vectors, parts.stores.vectors)
     return [
         collections.create_router(collections=by_name, key=key, bodies=bodies),
         documents.create_ingestion_router(
@@ -174,12 +135,14 @@ def _collection_routers(
 
 
 def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[APIRouter]:
-    keys = AdminKeys(parts.keys, parts.ids, parts.clock, parts.random_text)
-    queues = AdminQueues(parts.gate_administration, parts.depths, parts.hint, parts.clock)
-    budgets = AdminBudgets(parts.budgets, parts.hint)
+    keys = AdminKeys(parts.stores.keys, parts.ids, parts.clock, parts.random_text)
+    queues = AdminQueues(
+        parts.stores.gate_administration, parts.broker.depths, parts.broker.hint, parts.clock
+    )
+    budgets = AdminBudgets(parts.stores.budgets, parts.broker.hint)
     return [
         admin_keys.create_router(keys=keys, key=key, bodies=bodies),
         admin_queues.create_router(queues=queues, key=key, bodies=bodies),
         admin_budgets.create_router(budgets=budgets, key=key, bodies=bodies),
-        admin_reports.create_router(reports=AdminReports(parts.reports), key=key),
+        admin_reports.create_router(reports=AdminReports(parts.stores.reports), key=key),
     ]

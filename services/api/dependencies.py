@@ -44,9 +44,7 @@ class BearerKey(SecurityBase):
         Raises:
             RefusedError: The key is missing, unknown, or lacks the scope.
         """
-        return await self._authenticate.caller(
-            connection.headers.get("authorization"), self._scope
-        )
+        return await self._authenticate.caller(connection.headers.get("authorization"), self._scope)
 
 
 class BodyReader:

@@ -6,16 +6,16 @@ every reconnect — so that the broker may lose any of them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
 from aio_pika.abc import (
     AbstractIncomingMessage,
-    AbstractQueue,
     AbstractRobustChannel,
     AbstractRobustConnection,
+    AbstractRobustQueue,
 )
 from aio_pika.exceptions import AMQPError
 from pydantic import ValidationError
@@ -28,6 +28,7 @@ from shared.messaging.topology import STREAM, results_queue
 _OUTAGE: Final = (AMQPError, ConnectionError, TimeoutError, RuntimeError)
 _BROKER_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 1.0
+_DISMISSAL_SECONDS: Final = 2.0
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -44,11 +45,12 @@ class ResultStream:
         self._channel = channel
         self._boot_id = boot_id
         self._on_watchers = on_watchers
-        self._queue: AbstractQueue | None = None
+        self._queue: AbstractRobustQueue | None = None
         self._watches: dict[str, set[Watch]] = {}
         self._bound: set[str] = set()
         self._binding = asyncio.Lock()
         self._look = asyncio.Event()
+        self._left = asyncio.Event()
         self._is_consuming = False
         self._is_bound = False
         self._is_closed = False
@@ -78,7 +80,7 @@ class ResultStream:
         return stream
 
     @asynccontextmanager
-    async def watch(self, job_id: JobId) -> AsyncIterator[Watch]:
+    async def watch(self, job_id: JobId) -> AsyncGenerator[Watch]:
         """Collect the job's frames from now on until the block ends."""
         key, watch = stream_key(job_id), Watch()
         if self._is_closed:
@@ -92,15 +94,20 @@ class ResultStream:
             # Nothing is awaited here: a cancelled watcher could not finish it.
             self._leave(key, watch)
 
-    def close_watchers(self) -> None:
-        """Tell every watcher, present and future, to leave."""
+    async def dismiss_watchers(self) -> None:
+        """Tell every watcher, present and future, to leave, and give them a moment for it."""
         self._is_closed = True
         for watch in self._every_watch():
             watch.miss(Missed.CLOSED)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISMISSAL_SECONDS):
+                while self._watches:
+                    self._left.clear()
+                    await self._left.wait()
 
     async def close(self) -> None:
         """Stop consuming; the queue vanishes by itself."""
-        self.close_watchers()
+        await self.dismiss_watchers()
         self._channel.reopen_callbacks.discard(self._on_reopened)
         if self._upkeep is not None:
             self._upkeep.cancel()
@@ -113,6 +120,7 @@ class ResultStream:
         if not watches:
             del self._watches[key]
             self._look.set()
+        self._left.set()
         self._count()
 
     async def _bind(self, key: str) -> None:
@@ -173,7 +181,7 @@ class ResultStream:
         self._is_bound = False
         self._look.set()
 
-    async def _hear(self, message: AbstractIncomingMessage) -> None:  # noqa: RUF029 - aio-pika awaits it
+    async def _hear(self, message: AbstractIncomingMessage) -> None:
         watches = self._watches.get(message.routing_key or "")
         if not watches:
             return

@@ -1,7 +1,5 @@
 """API keys, for admins."""
 
-from typing import Annotated
-
 from fastapi import APIRouter, Depends, Request, Response
 
 from services.api.dependencies import BearerKey, BodyReader

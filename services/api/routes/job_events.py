@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from services.api.dependencies import BearerKey
 from services.api.routes.parameters import JobIdPath
 from services.api.use_cases.cursor import Cursor
-from services.api.use_cases.following import STILL_WAITING, FollowJob, Following
+from services.api.use_cases.following import STILL_WAITING, Following, FollowJob
 from shared.domain.access import Caller
 from shared.domain.ids import JobId
 
@@ -39,9 +39,7 @@ def create_router(*, follow_job: FollowJob, key: BearerKey) -> APIRouter:
             yield following
 
     @router.websocket("/v1/jobs/{job_id}/events")
-    async def watch(
-        websocket: WebSocket, following: Annotated[Following, Depends(opened)]
-    ) -> None:
+    async def watch(websocket: WebSocket, following: Annotated[Following, Depends(opened)]) -> None:
         await websocket.accept()
         await _serve(websocket, following)
 
@@ -50,7 +48,7 @@ def create_router(*, follow_job: FollowJob, key: BearerKey) -> APIRouter:
         response_class=StreamingResponse,
         responses={200: {"content": {"text/event-stream": {}}}},
     )
-    async def stream(following: Annotated[Following, Depends(opened)]) -> StreamingResponse:  # noqa: RUF029 - FastAPI would run it in a thread
+    async def stream(following: Annotated[Following, Depends(opened)]) -> StreamingResponse:
         """Watch a job as server-sent events; the same address takes a websocket."""
         return StreamingResponse(
             _server_sent(following), media_type="text/event-stream", headers=_SSE_HEADERS

@@ -14,7 +14,11 @@ from shared.domain.access import Caller
 
 
 def create_router(
-    *, submit_chat: SubmitChat, submit_embeddings: SubmitEmbeddings, key: BearerKey, bodies: BodyReader
+    *,
+    submit_chat: SubmitChat,
+    submit_embeddings: SubmitEmbeddings,
+    key: BearerKey,
+    bodies: BodyReader,
 ) -> APIRouter:
     """Return the routes that accept jobs; 202 means durable."""
     router = APIRouter(tags=["jobs"])

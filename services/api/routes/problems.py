@@ -72,7 +72,7 @@ def add_problem_handlers(app: FastAPI) -> None:
             await _refuse(connection, response)
         return response
 
-    async def on_unexpected(request: Request, error: Exception) -> Response:  # noqa: RUF029 - Starlette awaits it
+    async def on_unexpected(request: Request, error: Exception) -> Response:
         _log.error("http.failed", path=request.url.path, error=type(error).__name__)
         return problem_response(
             RefusedError(

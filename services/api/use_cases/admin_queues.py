@@ -31,7 +31,9 @@ class AdminQueues:
         """Return every work queue; the broker's counts are null while it doesn't answer."""
         depths = await self._live_depths()
         return QueueList(
-            data=[self._body(one, depths.get(one.gate.queue)) for one in await self._gates.overview()]
+            data=[
+                self._body(one, depths.get(one.gate.queue)) for one in await self._gates.overview()
+            ]
         )
 
     async def move(
@@ -98,9 +100,7 @@ def actual_state(overview: QueueOverview) -> str:
     if not overview.workers:
         return "no_workers"
     states = {worker.actual.actual for worker in overview.workers}
-    behind = any(
-        worker.actual.generation < overview.gate.generation for worker in overview.workers
-    )
+    behind = any(worker.actual.generation < overview.gate.generation for worker in overview.workers)
     if "pausing" in states or (behind and not overview.gate.lets_work_start):
         return "pausing"
     return "paused" if states == {"paused"} else "running"

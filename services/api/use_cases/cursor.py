@@ -138,8 +138,6 @@ def _stored_part(state: StreamState) -> tuple[int, str]:
 
 def _answering_attempt(job: JobView) -> int | None:
     succeeded = [
-        attempt.number
-        for attempt in job.attempts
-        if attempt.outcome is AttemptOutcome.SUCCEEDED
+        attempt.number for attempt in job.attempts if attempt.outcome is AttemptOutcome.SUCCEEDED
     ]
     return max(succeeded, default=None)

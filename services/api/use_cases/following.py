@@ -5,7 +5,7 @@ database decides when frames are missing, late or doubled. The last event is the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import chain, repeat
@@ -79,7 +79,7 @@ class FollowJob:
     @asynccontextmanager
     async def open(
         self, user_id: UserId, job_id: JobId, cursor: Cursor
-    ) -> AsyncIterator["Following"]:
+    ) -> AsyncGenerator["Following"]:
         """Begin to watch; the job is known to exist when the block starts.
 
         Raises:

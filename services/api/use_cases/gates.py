@@ -76,7 +76,5 @@ def waiting_at(gate: Gate | None) -> Waiting | None:
     """Return why jobs wait behind this gate; None when it lets work start."""
     if gate is None or gate.lets_work_start:
         return None
-    reason = (
-        WaitingReason.BUDGET if gate.actor is GateActor.BUDGET else WaitingReason.QUEUE_PAUSED
-    )
+    reason = WaitingReason.BUDGET if gate.actor is GateActor.BUDGET else WaitingReason.QUEUE_PAUSED
     return Waiting(reason, gate.until, gate.reason or f"queue {gate.queue} is {gate.desired}")

@@ -8,13 +8,10 @@ from services.api.use_cases.results import Results
 from shared.domain.access import Caller
 from shared.domain.ids import JobId
 from shared.domain.jobs import FINAL_STATUSES, JobStatus
-from shared.domain.outgoing import OutgoingMessage
 from shared.domain.views import JobView
-from shared.messages.frames import JobCancelled, stream_key
-from shared.ports.clock import Ids
+from shared.messages.endings import ending
+from shared.messages.frames import JobCancelled
 from shared.ports.work import JobRepository
-
-STREAM_EXCHANGE = "stream"
 
 
 class ReadJobs:
@@ -54,13 +51,10 @@ class ReadJobs:
 class CancelJob:
     """Cancels a job that has not started. Safe to repeat: a cancelled job is finished."""
 
-    def __init__(
-        self, jobs: JobRepository, read: ReadJobs, flush: GatheredFlush, ids: Ids
-    ) -> None:
+    def __init__(self, jobs: JobRepository, read: ReadJobs, flush: GatheredFlush) -> None:
         self._jobs = jobs
         self._read = read
         self._flush = flush
-        self._ids = ids
 
     async def __call__(self, caller: Caller, job_id: JobId) -> bytes:
         """Return the cancelled job's JSON.
@@ -68,13 +62,7 @@ class CancelJob:
         Raises:
             RefusedError: There is no such job, it is running, or it is over.
         """
-        frame = OutgoingMessage(
-            self._ids.new("msg"),
-            STREAM_EXCHANGE,
-            stream_key(job_id),
-            JobCancelled(job_id=job_id).model_dump_json().encode(),
-            mandatory=False,
-        )
+        frame = ending(JobCancelled(job_id=job_id))
         rows = await self._jobs.cancel(job_id, caller.user_id, frame)
         view = await self._jobs.get(job_id, caller.user_id)
         if view is None:

@@ -4,8 +4,9 @@ The stored result of an embed job says how many vectors there are; the vectors t
 in when somebody asks.
 """
 
-import orjson
 from typing import assert_never
+
+import orjson
 
 from services.api.schemas.jobs import error_frame, usage_frame
 from services.api.use_cases.vectors import embeddings_json

@@ -1,0 +1,38 @@
+"""The ports to the database over one pool; no connection is opened before the first statement."""
+
+from services.api.parts import Stores
+from shared.persistence.engine import create_engine
+from shared.persistence.repositories.budgets import PostgresBudgets
+from shared.persistence.repositories.collections import PostgresCollections
+from shared.persistence.repositories.embeddings import PostgresEmbeddings
+from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.jobs import PostgresJobs
+from shared.persistence.repositories.keys import PostgresKeys
+from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.reports import PostgresReports
+from shared.persistence.repositories.vectors import PostgresVectors
+from shared.ports.clock import Clock
+
+
+class Database:
+    """Everything the API keeps in PostgreSQL."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._engine = create_engine(url)
+        gates = PostgresGates(self._engine)
+        self.outbox = PostgresOutbox(self._engine)
+        self.stores = Stores(
+            jobs=PostgresJobs(self._engine),
+            keys=PostgresKeys(self._engine),
+            collections=PostgresCollections(self._engine),
+            embeddings=PostgresEmbeddings(self._engine),
+            vectors=PostgresVectors(self._engine),
+            gates=gates,
+            gate_administration=gates,
+            budgets=PostgresBudgets(self._engine, clock),
+            reports=PostgresReports(self._engine),
+        )
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._engine.dispose()

@@ -1,0 +1,135 @@
+"""The API process: settings and adapters in, one HTTP server out.
+
+The only module that knows all adapters. It stops in this order: watchers are told to come back,
+running requests end, committed messages leave, connections close.
+"""
+
+import asyncio
+import resource
+import secrets
+import sys
+from contextlib import suppress
+from typing import Final
+
+import structlog
+import uvicorn
+import uvloop
+from aio_pika.exceptions import AMQPError
+
+from services.api.app import create_app
+from services.api.checks import broker_takes_messages, database_answers
+from services.api.database import Database
+from services.api.parts import ApiParts, BrokerSide
+from services.api.result_stream import ResultStream
+from services.api.routes.observed import Observed
+from services.api.use_cases.flushing import GatheredFlush
+from shared.domain.errors import SluicewayError
+from shared.messaging.outbox_relay import OutboxRelay
+from shared.messaging.queue_depths import BrokerQueueDepths
+from shared.messaging.worker_process import Connections
+from shared.observability.logging import configure
+from shared.observability.metrics import Metrics
+from shared.observability.serving import StoppableServer
+from shared.providers.routing_file import load_routing_table
+from shared.settings import (
+    AdminSettings,
+    BrokerSettings,
+    DatabaseSettings,
+    ProcessSettings,
+    RoutingSettings,
+    load,
+)
+from shared.system import RandomIds, SystemClock
+
+_OPEN_FILES_WITHOUT_LIMIT: Final = 1_048_576
+_WEBSOCKET_MESSAGE_BYTES: Final = 64 * 1024
+_SECRET_BYTES: Final = 32
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+def main() -> int:
+    """Serve until SIGTERM; return the exit status."""
+    process = load(ProcessSettings)
+    configure(process.name, process.log_level)
+    _raise_open_files_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(process))
+    except (SluicewayError, AMQPError, ConnectionError) as error:
+        _log.critical("api.failed", error=f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+async def _run(process: ProcessSettings) -> None:
+    clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
+    database = Database(load(DatabaseSettings).url, clock)
+    connections = await Connections.open(load(BrokerSettings), process)
+    relay = OutboxRelay(database.outbox, connections.publisher, worker=process.name)
+    stream = await ResultStream.open(
+        connections.consuming,
+        ids.new("boot"),
+        lambda count: metrics.show("sluiceway_watchers", count),
+    )
+    broker = BrokerSide(
+        watches=stream,
+        flush=GatheredFlush(relay),
+        depths=await BrokerQueueDepths.open(connections.consuming),
+        hint=connections.hint,
+    )
+    parts = ApiParts(
+        stores=database.stores,
+        broker=broker,
+        routing=load_routing_table(load(RoutingSettings).routing),
+        clock=clock,
+        ids=ids,
+        random_text=lambda: secrets.token_urlsafe(_SECRET_BYTES),
+        admin_key=load(AdminSettings).admin_key.get_secret_value(),
+        checks={
+            "broker": broker_takes_messages(connections),
+            "database": database_answers(database.stores.gates),
+        },
+        metrics=metrics,
+    )
+    relay.start()
+    _log.info("api.started", port=process.port)
+    await _server(parts, process, stream).serve()
+    _log.info("api.draining")
+    await broker.flush.drain()
+    await relay.drain()
+    await stream.close()
+    await connections.close()
+    await database.close()
+    _log.info("api.stopped")
+
+
+def _server(parts: ApiParts, process: ProcessSettings, stream: ResultStream) -> StoppableServer:
+    config = uvicorn.Config(
+        Observed(create_app(parts), parts.ids, parts.clock, parts.metrics),
+        host=process.host,
+        port=process.port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=_WEBSOCKET_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(process.drain_seconds),
+    )
+    return StoppableServer(config, before_stop=stream.dismiss_watchers)
+
+
+def _raise_open_files_limit() -> None:
+    """Let this process hold as many sockets as the system allows it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES_WITHOUT_LIMIT if hard == resource.RLIM_INFINITY else hard
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

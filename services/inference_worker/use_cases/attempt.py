@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import assert_never
 
 import orjson
+from pydantic import JsonValue
 
 from services.inference_worker.policies.after_failure import (
     FailureFacts,
@@ -143,7 +144,7 @@ class RunAttempt:
 def _completed(
     attempt: Attempt, result: AttemptResult, finished: ChatFinished, text: str, now: datetime
 ) -> _Next:
-    answer = {
+    answer: dict[str, JsonValue] = {
         "message": {"role": "assistant", "content": text},
         "finish_reason": finished.finish_reason,
     }

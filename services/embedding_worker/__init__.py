@@ -1,1 +1,1 @@
-
+"""Embeds texts: packs them into calls, stores their vectors, settles what they cost."""

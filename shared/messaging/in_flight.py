@@ -46,6 +46,11 @@ class InFlightJobs:
             task.add_done_callback(lambda done: self._forget(job_id, done))
         await asyncio.shield(task)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no work is under way."""
+        return not self._tasks
+
     def start(self) -> None:
         """Begin to extend leases."""
         self._rounds.start()

@@ -1,0 +1,132 @@
+"""Composition root of the embedding worker: `python -m services.embedding_worker.main`."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+import structlog
+import uvloop
+
+from services.embedding_worker.settings import Settings, load_settings
+from services.embedding_worker.subscribers import subscribe
+from services.embedding_worker.use_cases.attempt import BatchAttempt
+from services.embedding_worker.use_cases.embed_texts import EmbedJob
+from services.embedding_worker.use_cases.index_vectors import IndexVectors
+from services.embedding_worker.use_cases.ports import Identity, Ports
+from shared.domain.catalog import Operation
+from shared.domain.errors import DatabaseUnavailableError
+from shared.domain.jobs import JobKind
+from shared.domain.pricing import PriceBook, PriceRow
+from shared.domain.rollout import is_inside
+from shared.domain.routing import AUTO, Candidate, RoutingTable, candidates, check_prices
+from shared.messages.commands import EmbedTexts
+from shared.messaging.ticking import Ticker, start_rounds
+from shared.messaging.worker_process import Connections, WorkerProcess
+from shared.observability import logging
+from shared.observability.metrics import Metrics
+from shared.persistence.engine import answers, create_engine
+from shared.persistence.repositories.attempts import PostgresAttempts
+from shared.persistence.repositories.embeddings import PostgresEmbeddings
+from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.vectors import PostgresVectors
+from shared.ports.clock import Clock
+from shared.providers.price_files import load_price_book
+from shared.providers.registry import build_providers
+from shared.providers.routing_file import load_routing_table
+from shared.system import RandomIds, SystemClock
+
+_EXPERIMENT = "cloudflare"
+_INDEX_PERIOD = timedelta(seconds=2)
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class RoutedByTable:
+    """Implements `Route` by the routing table, the rollout and the price book."""
+
+    def __init__(
+        self, table: RoutingTable, prices: PriceBook, rollout_percent: Decimal, clock: Clock
+    ) -> None:
+        self._table = table
+        self._prices = prices
+        self._percent = rollout_percent
+        self._clock = clock
+
+    def candidates(self, command: EmbedTexts) -> Sequence[Candidate]:
+        """Return the candidates for a job's tier, model and user.
+
+        For an ingestion all of the route's: its collection decides which of them may be asked.
+        """
+        model = AUTO if command.job_kind is JobKind.INGEST else command.model
+        inside = is_inside(_EXPERIMENT, command.user_id, self._percent)
+        return candidates(self._table, command.tier, Operation.EMBED, model, in_rollout=inside)
+
+    def price(self, candidate: Candidate) -> PriceRow:
+        """Return the price in force now."""
+        return self._prices.price_at(candidate.provider, candidate.model, self._clock.now())
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM."""
+    clock, ids = SystemClock(), RandomIds()
+    table = load_routing_table(settings.routing.routing)
+    prices = load_price_book(settings.routing.prices)
+    check_prices(table, prices, clock.now())
+    identity = Identity(
+        ids.new(settings.process.name), timedelta(seconds=settings.process.lease_seconds)
+    )
+    engine = create_engine(settings.database.url)
+    attempts = PostgresAttempts(engine)
+    connections = await Connections.open(settings.broker, settings.process)
+    providers = build_providers(settings.cloudflare, settings.openai)
+    worker = WorkerProcess(
+        connections,
+        settings.process,
+        worker=identity.worker,
+        gates=PostgresGates(engine),
+        outbox=PostgresOutbox(engine),
+        attempts=attempts,
+    )
+    ports = Ports(
+        attempts=attempts,
+        embeddings=PostgresEmbeddings(engine),
+        models=providers.embedding,
+        committed=worker.relay,
+        publisher=connections.publisher,
+        gate=worker.keeper,
+        clock=clock,
+        ids=ids,
+    )
+    route = RoutedByTable(table, prices, settings.routing.rollout * 100, clock)
+    subscribe(worker, EmbedJob(ports, route, BatchAttempt(ports, identity)))
+    index = IndexVectors(PostgresVectors(engine), lambda: worker.in_flight.is_empty)
+    rounds = start_rounds(_keep_indexing(index, identity.worker), "vector-index")
+    await worker.serve(lambda: answers(engine), Metrics())
+    rounds.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await rounds
+    await providers.aclose()
+    await engine.dispose()
+
+
+async def _keep_indexing(index: IndexVectors, worker: str) -> None:
+    ticker = Ticker(_INDEX_PERIOD, f"index:{worker}")
+    while True:
+        await ticker.tick()
+        try:
+            await index()
+        except DatabaseUnavailableError as error:
+            _log.warning("vectors.not_indexed", error=str(error))
+
+
+def main() -> None:
+    """Start the process."""
+    settings = load_settings()
+    logging.configure(settings.process.name, settings.process.log_level)
+    uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

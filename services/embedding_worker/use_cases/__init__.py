@@ -1,0 +1,1 @@
+"""What the embedding worker does with a command."""

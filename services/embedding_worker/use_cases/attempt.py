@@ -1,0 +1,208 @@
+"""One batch's attempt: claimed, called, settled with its vectors, all by one attempt id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from services.embedding_worker.policies.after_failure import (
+    AfterFailure,
+    FailureFacts,
+    GiveUp,
+    Halve,
+    NextTarget,
+    TryLater,
+    after_failure,
+)
+from services.embedding_worker.policies.batches import hold_usd
+from services.embedding_worker.use_cases.job_run import JobRun
+from services.embedding_worker.use_cases.ports import Identity, Ports
+from services.embedding_worker.use_cases.settlements import (
+    Call,
+    CallTime,
+    settled_failure,
+    settled_success,
+)
+from shared.domain.budgets import scopes_of
+from shared.domain.catalog import Operation
+from shared.domain.errors import ProviderFailure, ProviderPermanentError, ProviderTransientError
+from shared.domain.ids import AttemptId, JobId
+from shared.domain.outgoing import DelayedMessage
+from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall
+from shared.domain.retry import RUNGS
+from shared.domain.work import (
+    Claimed,
+    ClaimRequest,
+    JobContinues,
+    NoRoom,
+    Settlement,
+    StoredVector,
+    Unclaimable,
+)
+from shared.messages.endings import ending
+from shared.messages.frames import JobExpired
+from shared.messages.retries import delayed
+from shared.messages.usage import CallFacts
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """The job is ours and has batches left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The job has ended, waits, or is another worker's."""
+
+
+class BatchAttempt:
+    """Brings a run one provider call further."""
+
+    def __init__(self, ports: Ports, identity: Identity) -> None:
+        self._ports = ports
+        self._identity = identity
+
+    async def __call__(self, run: JobRun) -> GoOn | Stop:
+        """Embed the run's next batch, unless the gate is shut or the money isn't there.
+
+        Raises:
+            TransientError: Database or broker are away.
+        """
+        if not self._ports.gate.lets_work_start(run.order.queue):
+            return await self._step_back(run, RUNGS[0].delay)
+        facts = self._facts(run)
+        match await self._ports.attempts.claim(self._request(facts)):
+            case Claimed() as claimed:
+                run.is_held = True
+                batch, worker = run.batches[0], self._identity.worker
+                return await self._embed(
+                    run, Call(run.order, facts, claimed, run.target, batch, worker)
+                )
+            case NoRoom() as no_room:
+                return await self._wait_for_room(run, no_room)
+            case Unclaimable() as reason:
+                if reason is Unclaimable.DEADLINE_PASSED:
+                    await self._expire(facts.job_id)
+                return Stop()
+
+    async def _embed(self, run: JobRun, call: Call) -> GoOn | Stop:
+        started = self._ports.clock.monotonic()
+        outcome = await self._answer(call)
+        took = timedelta(seconds=self._ports.clock.monotonic() - started)
+        time = CallTime(self._ports.clock.now(), took // timedelta(milliseconds=1))
+        if isinstance(outcome, ProviderFailure):
+            return await self._settle_failure(run, call, outcome, time)
+        is_last = len(run.batches) == 1
+        settlement = settled_success(call, outcome, time, count=run.work.count if is_last else None)
+        positions = (text.position for text in call.batch)
+        vectors = [StoredVector(*one) for one in zip(positions, outcome.vectors, strict=True)]
+        run.batch_stored()
+        return await self._settle(run, call, settlement, vectors)
+
+    async def _answer(self, call: Call) -> EmbeddingAnswer | ProviderFailure:
+        space = call.target.space
+        request = EmbeddingCall(
+            attempt_id=call.facts.attempt_id,
+            model=space.model,
+            texts=[space.prefix + text.text for text in call.batch],
+            dimensions=space.dimensions,
+        )
+        try:
+            return await self._ports.models[space.provider].embed(request)
+        except (ProviderTransientError, ProviderPermanentError) as error:
+            return error.failure
+
+    async def _settle_failure(
+        self, run: JobRun, call: Call, failed: ProviderFailure, time: CallTime
+    ) -> GoOn | Stop:
+        following = after_failure(
+            FailureFacts(
+                failure=failed,
+                failures=call.claimed.failures_so_far + 1,
+                texts=len(call.batch),
+                has_next=run.has_next_target,
+            )
+        )
+        settlement = settled_failure(call, failed, time, following)
+        _go_on(run, following)
+        return await self._settle(run, call, settlement, ())
+
+    async def _settle(
+        self, run: JobRun, call: Call, settlement: Settlement, vectors: Sequence[StoredVector]
+    ) -> GoOn | Stop:
+        settled = await self._ports.embeddings.settle(
+            settlement, run.order.command.job_kind, call.target.space, vectors
+        )
+        await self._ports.committed.flush(settled.outbox)
+        goes_on = settled.applied and isinstance(settlement.step, JobContinues)
+        return GoOn() if goes_on else Stop()
+
+    async def _step_back(self, run: JobRun, delay: timedelta) -> Stop:
+        """Let the job wait; its command comes back after `delay`."""
+        command = delayed(run.order.message, delay, self._ports.clock.now())
+        if run.is_held:
+            await self._give_back(run, command)
+        else:
+            await self._ports.publisher.publish(command.message)
+        return Stop()
+
+    async def _wait_for_room(self, run: JobRun, no_room: NoRoom) -> Stop:
+        job_id, command = run.order.command.job_id, run.order.message
+        if run.is_held:
+            # Only a queued job can be parked: it comes back at once, and is parked then.
+            await self._give_back(run, DelayedMessage(command))
+        else:
+            await self._ports.attempts.park(job_id, no_room.scope, no_room.until, command)
+        return Stop()
+
+    async def _give_back(self, run: JobRun, command: DelayedMessage) -> None:
+        job_id, worker = run.order.command.job_id, self._identity.worker
+        given = await self._ports.attempts.give_back(job_id, worker, command)
+        await self._ports.committed.flush(given.outbox)
+
+    async def _expire(self, job_id: JobId) -> None:
+        rows = await self._ports.embeddings.expire(job_id, ending(JobExpired(job_id=job_id)))
+        await self._ports.committed.flush(rows)
+
+    def _facts(self, run: JobRun) -> CallFacts:
+        target = run.target
+        return CallFacts(
+            attempt_id=AttemptId(self._ports.ids.new("att")),
+            job_id=run.order.command.job_id,
+            caller=run.order.caller,
+            operation=Operation.EMBED,
+            provider=target.space.provider,
+            model=target.space.model,
+            price_id=target.price.id,
+            hold_usd=hold_usd(run.batches[0], target.limits, target.price),
+            is_fallback=target.is_fallback,
+        )
+
+    def _request(self, facts: CallFacts) -> ClaimRequest:
+        caller = facts.caller
+        scopes = scopes_of(caller.tier, caller.user_id, caller.key_id, facts.provider)
+        return ClaimRequest(
+            job_id=facts.job_id,
+            attempt_id=facts.attempt_id,
+            worker=self._identity.worker,
+            lease=self._identity.lease,
+            provider=facts.provider,
+            model=facts.model,
+            price_id=facts.price_id,
+            hold_usd=facts.hold_usd,
+            is_fallback=facts.is_fallback,
+            scopes=[str(scope) for scope in scopes],
+            now=self._ports.clock.now(),
+        )
+
+
+def _go_on(run: JobRun, following: AfterFailure) -> None:
+    match following:
+        case Halve():
+            run.halve_batch()
+        case NextTarget():
+            run.next_target()
+        case TryLater() | GiveUp():
+            pass
+        case _:
+            assert_never(following)

@@ -1,0 +1,90 @@
+"""One job under way in this worker: what is left of it and where it stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.embedding_worker.policies.batches import Batch, batches_of, halves_of
+from services.embedding_worker.policies.targets import Target
+from shared.domain.access import Caller
+from shared.domain.collections import EmbeddingWork
+from shared.domain.ids import QueueName
+from shared.domain.jobs import JobKind
+from shared.domain.outgoing import OutgoingMessage
+from shared.messages.commands import EmbedTexts
+
+_JOBS_EXCHANGE = "jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command and the queue it came by."""
+
+    command: EmbedTexts
+    queue: QueueName
+
+    @property
+    def caller(self) -> Caller:
+        """Return who is behind the job."""
+        command = self.command
+        return Caller(command.user_id, command.key_id, command.tier, scopes=frozenset())
+
+    @property
+    def message(self) -> OutgoingMessage:
+        """Return the command as it goes back to its queue."""
+        return OutgoingMessage(
+            message_id=self.command.message_id,
+            exchange=_JOBS_EXCHANGE,
+            routing_key=self.queue,
+            body=self.command.model_dump_json().encode(),
+        )
+
+
+@dataclass(slots=True)
+class JobRun:
+    """The batches still to embed, and in whose space.
+
+    Attributes:
+        targets: At least one; the first is asked.
+        batches: The first is next.
+        is_held: Whether the job's lease is ours.
+        has_stored: Whether a batch of this run has its vectors.
+    """
+
+    order: Order
+    work: EmbeddingWork
+    targets: Sequence[Target]
+    batches: list[Batch] = field(init=False)
+    is_held: bool = False
+    has_stored: bool = False
+
+    def __post_init__(self) -> None:
+        self.batches = [*batches_of(self.work.texts, self.target.limits)]
+
+    @property
+    def target(self) -> Target:
+        """Return who is asked now."""
+        return self.targets[0]
+
+    @property
+    def has_next_target(self) -> bool:
+        """Tell whether another target may take what is left.
+
+        An ingestion's vectors may lie in several spaces, a client's result may not.
+        """
+        may_mix = self.order.command.job_kind is JobKind.INGEST
+        return len(self.targets) > 1 and (may_mix or not self.has_stored)
+
+    def batch_stored(self) -> None:
+        """Go on to the next batch."""
+        self.batches = self.batches[1:]
+        self.has_stored = True
+
+    def halve_batch(self) -> None:
+        """Embed the batch as two."""
+        self.batches = [*halves_of(self.batches[0]), *self.batches[1:]]
+
+    def next_target(self) -> None:
+        """Embed what is left in the next target's space."""
+        self.targets = self.targets[1:]
+        left = [text for batch in self.batches for text in batch]
+        self.batches = [*batches_of(left, self.target.limits)]

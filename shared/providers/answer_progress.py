@@ -6,11 +6,11 @@ is what was counted here: an answer that broke off is billed, so it must be book
 
 from dataclasses import dataclass, field, replace
 
+from shared.domain.assumed_usage import assumed_prompt_tokens
 from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import ProviderPermanentError, ProviderTransientError
 from shared.domain.provider_calls import ChatCall, ChatFinished
 from shared.domain.usage import NO_USAGE, TokenUsage
-from shared.providers.assumed_usage import assumed_prompt_tokens
 from shared.providers.errors import Refusal, own_error, refusal_error
 
 

@@ -5,10 +5,10 @@ Invariant: a call that reached the model is booked, also when its answer was los
 
 import httpx
 
+from shared.domain.assumed_usage import assumed_tokens
 from shared.domain.catalog import Operation, Provider
 from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall
 from shared.domain.usage import NO_USAGE, TokenUsage
-from shared.providers.assumed_usage import assumed_tokens
 from shared.providers.cloudflare_connection import (
     CloudflareConnection,
     refused,

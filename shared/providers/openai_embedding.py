@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import openai
 from openai import AsyncOpenAI, omit
 
+from shared.domain.assumed_usage import assumed_tokens
 from shared.domain.catalog import Operation, Provider
 from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall
 from shared.domain.usage import TokenUsage
-from shared.providers.assumed_usage import assumed_tokens
 from shared.providers.errors import own_error
 from shared.providers.json_reading import (
     JsonObject,

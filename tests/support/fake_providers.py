@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from shared.domain.assumed_usage import assumed_prompt_tokens, assumed_tokens
 from shared.domain.catalog import Provider
 from shared.domain.errors import ProviderFailure
 from shared.domain.provider_calls import (
@@ -18,7 +19,6 @@ from shared.domain.provider_calls import (
     TextDelta,
 )
 from shared.domain.usage import TokenUsage
-from shared.providers.assumed_usage import assumed_prompt_tokens, assumed_tokens
 from shared.providers.errors import own_error, provider_error
 
 

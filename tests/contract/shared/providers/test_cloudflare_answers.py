@@ -1,6 +1,7 @@
 """Workers AI's recorded answers, byte for byte (captured or documented 2026-08 to 2026-10)."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 
 import numpy as np
@@ -70,12 +71,12 @@ async def _failure(providers: Providers) -> ProviderFailure:
 
 
 async def test_the_native_dialect_is_read(replay: ReplayServer, replayed: Providers) -> None:
-    first = b'data: {"response":"Hel","p":"abcdefgh"}\n\ndata: {"response":"lo","p":"ab"}\n\n'
+    first = b'data: {"response":"Good","p":"abcdefgh"}\n\ndata: {"response":"bye","p":"ab"}\n\n'
     replay.replies = [stream_reply(first, b'data: {"response":""}\n\n', _NATIVE_END)]
 
     text, end = await _answer(replayed)
 
-    assert text == "Hello"
+    assert text == "Goodbye"
     assert end == ChatFinished("stop", TokenUsage(12, 2), "@cf/meta/m", None)
 
 
@@ -351,6 +352,19 @@ async def test_cancelling_closes_the_connection(replay: ReplayServer, replayed: 
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
+
+    await wait_until(lambda: replay.connections_open == 0)
+
+
+async def test_closing_an_answer_closes_the_connection(
+    replay: ReplayServer, replayed: Providers
+) -> None:
+    replay.replies = [stream_reply(_event({"response": "a"}), hangs=True)]
+    stream = replayed.chat[Provider.CLOUDFLARE].stream(_CALL)
+
+    assert await anext(stream) == TextDelta("a")
+    assert isinstance(stream, AsyncGenerator)
+    await stream.aclose()
 
     await wait_until(lambda: replay.connections_open == 0)
 

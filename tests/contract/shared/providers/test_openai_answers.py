@@ -1,6 +1,7 @@
 """What OpenAI's API and SDK do in the corners (observed with openai 3.54.0, 2026-11)."""
 
 import base64
+from collections.abc import AsyncGenerator
 
 import numpy as np
 import orjson
@@ -26,6 +27,7 @@ from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.registry import Providers
 from tests.support.local_providers import providers_at
 from tests.support.replay_server import ReplayServer, Reply, json_reply, stream_reply
+from tests.support.waiting import wait_until
 
 _CALL = ChatCall(
     AttemptId("att_1"),
@@ -219,6 +221,19 @@ async def test_a_server_that_is_not_there_is_a_connection_failure() -> None:
     await providers.aclose()
 
     assert (failure.code, failure.action) == ("connection", FailureAction.RETRY_HERE)
+
+
+async def test_closing_an_answer_closes_the_connection(
+    replay: ReplayServer, replayed: Providers
+) -> None:
+    replay.replies = [stream_reply(_text("a"), hangs=True)]
+    stream = replayed.chat[Provider.OPENAI].stream(_CALL)
+
+    assert await anext(stream) == TextDelta("a")
+    assert isinstance(stream, AsyncGenerator)
+    await stream.aclose()
+
+    await wait_until(lambda: replay.connections_open == 0)
 
 
 async def test_nothing_is_retried_by_the_sdk(replay: ReplayServer, replayed: Providers) -> None:

@@ -1,7 +1,5 @@
 import pytest
 
-from shared.domain.provider_calls import ChatMessage
-from shared.providers.assumed_usage import assumed_prompt_tokens, assumed_tokens
 from shared.providers.openai_models import takes_dimensions, takes_temperature
 from shared.providers.request_options import with_options
 
@@ -15,19 +13,6 @@ def test_an_option_wins_over_the_body() -> None:
         "a": {"b": {"c": "d"}},
     }
     assert body == {"max_tokens": 1, "options": {"rejectIfBusy": True, "x": 1}}
-
-
-@pytest.mark.parametrize(
-    ("text", "tokens"), [("", 0), (" ", 0), ("abcd", 1), ("abcde", 2), ("two words, here", 4)]
-)
-def test_a_word_costs_a_token_per_four_characters(text: str, tokens: int) -> None:
-    assert assumed_tokens(text) == tokens
-
-
-def test_a_message_costs_four_tokens_more() -> None:
-    messages = [ChatMessage("system", "abcd"), ChatMessage("user", "")]
-
-    assert assumed_prompt_tokens(messages) == 9
 
 
 @pytest.mark.parametrize("model", ["gpt-5", "gpt-6-luna", "gpt-6.1-sol", "o3-mini"])

@@ -1,6 +1,6 @@
-"""What a call consumed when the provider did not live to tell.
+"""What a call consumed when nobody was told: the provider's stream broke off, or its reader left.
 
-The rule, for English text as both vendors state it: a word costs one token per started four
+The rule, after OpenAI's rule of thumb for English: a word costs one token per started four
 characters, a chat message costs four tokens more. Unlike `shared.domain.tokens`, which plans and
 therefore errs upwards, this is booked and therefore aims at the middle. Invariant: it is used only
 where no usage was reported.

@@ -1,8 +1,7 @@
-"""Options that every client command has, and what they resolve to."""
+"""What the options that every command has resolve to."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -10,23 +9,15 @@ from cli.api_client import Access, ApiClient, find_access
 
 DEFAULT_HOME = Path(".sluiceway")
 
-UrlOption = Annotated[
-    str | None, typer.Option("--url", envvar="SLUICEWAY_URL", help="Address of the API.")
-]
-KeyOption = Annotated[
-    str | None, typer.Option("--key", envvar="SLUICEWAY_KEY", help="API key.", show_envvar=True)
-]
-HomeOption = Annotated[Path, typer.Option("--home", help="Home of the running stack.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """What the options before the command said."""
+class Common:
+    """The options that every command has."""
 
     url: str | None
     key: str | None
     home: Path
+    as_json: bool
 
     def access(self) -> Access:
         """Return where the API answers and with which keys.
@@ -53,3 +44,15 @@ class Connection:
         """
         access = self.access()
         return ApiClient(access.url, access.admin_key)
+
+
+def common(context: typer.Context) -> Common:
+    """Return the options that every command has.
+
+    Raises:
+        TypeError: The program was entered past its main callback.
+    """
+    found = context.find_object(Common)
+    if found is None:
+        raise TypeError("the main callback did not run")
+    return found

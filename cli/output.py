@@ -1,7 +1,7 @@
 """Prints answers: a table for people, the untouched JSON for programs."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -28,7 +28,7 @@ _KNOWN_FAILURES = (
 
 
 @contextmanager
-def failures_in_one_line() -> Iterator[None]:
+def failures_in_one_line() -> Generator[None]:
     """Turn a known failure into one line on stderr and exit status 1."""
     try:
         yield

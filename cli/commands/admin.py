@@ -1,0 +1,171 @@
+"""`sluiceway queues`, `budgets`, `keys`, `usage` and `reconcile`: what an administrator does."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+from pydantic import JsonValue
+
+from cli.api_client import JsonObject
+from cli.options import Common, common
+from cli.output import failures_in_one_line, print_fields, print_json, print_table, rows_of
+from cli.thresholds import parse_threshold
+
+queues = typer.Typer(invoke_without_command=True, help="Queues and their gates.")
+budgets = typer.Typer(no_args_is_help=True, help="Spending limits.")
+keys = typer.Typer(no_args_is_help=True, help="API keys.")
+
+_QUEUE_COLUMNS = ("name", "desired", "actual", "ready", "unacked", "consumers", "reason", "until")
+_KEY_COLUMNS = ("id", "user_id", "tier", "scopes", "expires_at")
+ReasonOption = Annotated[str, typer.Option(help="Shown to whoever waits.")]
+UntilOption = Annotated[str | None, typer.Option(help="Reopen at this time (ISO 8601).")]
+
+
+@queues.callback()
+def list_queues(context: typer.Context) -> None:
+    """List queues and their gates; with a command, move one."""
+    if context.invoked_subcommand is None:
+        _list(common(context), "/v1/admin/queues", _QUEUE_COLUMNS)
+
+
+@queues.command()
+def pause(
+    context: typer.Context, name: str, reason: ReasonOption, until: UntilOption = None
+) -> None:
+    """Stop work; jobs wait."""
+    _move(common(context), name, "pause", reason, until)
+
+
+@queues.command()
+def resume(context: typer.Context, name: str, reason: ReasonOption = "resumed by hand") -> None:
+    """Let work go on."""
+    _move(common(context), name, "resume", reason, None)
+
+
+@queues.command()
+def slow(
+    context: typer.Context, name: str, reason: ReasonOption, until: UntilOption = None
+) -> None:
+    """Work slower."""
+    _move(common(context), name, "slow", reason, until)
+
+
+@queues.command()
+def close(
+    context: typer.Context, name: str, reason: ReasonOption, until: UntilOption = None
+) -> None:
+    """Take no new jobs."""
+    _move(common(context), name, "close", reason, until)
+
+
+@budgets.command("show")
+def show_budget(context: typer.Context, scope: str = "global") -> None:
+    """Show a budget and what of it is spent."""
+    _show(common(context), "GET", f"/v1/admin/budgets/{quote(scope, safe=':')}")
+
+
+@budgets.command("set")
+def set_budget(
+    context: typer.Context,
+    scope: str,
+    window: Annotated[str, typer.Option(help="day or month")] = "day",
+    limit: Annotated[str | None, typer.Option(help="Hard limit in USD.")] = None,
+    threshold: Annotated[
+        list[str] | None, typer.Option(help="AT_USD:ACTION[:QUEUE,QUEUE], may be repeated.")
+    ] = None,
+) -> None:
+    """Replace a budget."""
+    try:
+        thresholds: list[JsonValue] = [parse_threshold(text) for text in threshold or []]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--threshold") from error
+    body: JsonObject = {"window": window, "thresholds": thresholds}
+    if limit is not None:
+        body["limit_usd"] = limit
+    _show(common(context), "PUT", f"/v1/admin/budgets/{quote(scope, safe=':')}", body)
+
+
+@keys.command("create")
+def create_key(
+    context: typer.Context,
+    user: Annotated[str, typer.Option(help="Whose key.")],
+    tier: Annotated[str, typer.Option(help="free, paid, premium or admin")] = "free",
+    scope: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+) -> None:
+    """Create a key; it is shown only now."""
+    scopes: list[JsonValue] = list(scope or ["jobs"])
+    body: JsonObject = {"user_id": user, "tier": tier, "scopes": scopes}
+    _show(common(context), "POST", "/v1/admin/keys", body)
+
+
+@keys.command("list")
+def list_keys(context: typer.Context) -> None:
+    """List keys."""
+    _list(common(context), "/v1/admin/keys", _KEY_COLUMNS)
+
+
+@keys.command("delete")
+def delete_key(context: typer.Context, key_id: str) -> None:
+    """Revoke a key."""
+    _show(common(context), "DELETE", f"/v1/admin/keys/{quote(key_id, safe='')}")
+
+
+def usage(
+    context: typer.Context,
+    group_by: Annotated[str, typer.Option(help="user,provider,model,operation,day")] = "provider",
+    start: Annotated[str | None, typer.Option("--from", help="ISO 8601")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="ISO 8601")] = None,
+) -> None:
+    """Show what was used and what it cost."""
+    columns = (*group_by.split(","), "requests", "input_tokens", "output_tokens", "cost_usd")
+    query = {"group_by": group_by, "from": start, "to": end}
+    _list(common(context), "/v1/admin/usage", (*columns, "fallbacks", "errors", "p95_ms"), query)
+
+
+def reconcile(context: typer.Context) -> None:
+    """Compare attempts with the ledger; exit status 1 when they differ."""
+    options = common(context)
+    with failures_in_one_line():
+        answer = options.admin().get("/v1/admin/reconciliation")
+    _print(options, answer)
+    if _differs(answer):
+        raise typer.Exit(1)
+
+
+def _differs(answer: JsonObject) -> bool:
+    counted = ("attempts_without_ledger", "ledger_without_attempt", "duplicate_entries")
+    return any(answer.get(name) for name in counted) or answer.get("drift_usd") not in {"0", 0}
+
+
+def _move(options: Common, name: str, action: str, reason: str, until: str | None) -> None:
+    body: JsonObject = {"reason": reason}
+    if until is not None:
+        body["until"] = until
+    _show(options, "POST", f"/v1/admin/queues/{quote(name, safe='')}/{action}", body)
+
+
+def _list(
+    options: Common,
+    path: str,
+    columns: tuple[str, ...],
+    query: dict[str, str | None] | None = None,
+) -> None:
+    with failures_in_one_line():
+        answer = options.admin().get(path, **(query or {}))
+    if options.as_json:
+        print_json(answer)
+    else:
+        print_table(rows_of(answer), columns)
+
+
+def _show(options: Common, method: str, path: str, body: JsonObject | None = None) -> None:
+    with failures_in_one_line():
+        answer = options.admin().send(method, path, body)
+    _print(options, answer)
+
+
+def _print(options: Common, answer: JsonObject) -> None:
+    if options.as_json:
+        print_json(answer)
+    else:
+        print_fields(answer)

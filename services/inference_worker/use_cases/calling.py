@@ -7,7 +7,6 @@ from decimal import Decimal
 from services.inference_worker.use_cases.answer_stream import AnswerStream
 from shared.domain.catalog import Provider
 from shared.domain.errors import (
-    FailureAction,
     ProviderFailure,
     ProviderPermanentError,
     ProviderTransientError,
@@ -63,20 +62,21 @@ class CallProvider:
             temperature=request.temperature,
             options=candidate.options,
         )
+        finished: ChatFinished | None = None
         try:
             async for event in self._models[candidate.provider].stream(call):
                 match event:
                     case TextDelta(text):
                         await answer.add(text)
                     case ChatFinished():
-                        return Answered(event)
+                        finished = event
         except (ProviderTransientError, ProviderPermanentError) as error:
             return Broke(error.failure)
         finally:
             await answer.close()
-        return Broke(
-            ProviderFailure("stream_cut", "the answer has no end", FailureAction.FALL_BACK)
-        )
+        if finished is None:
+            raise AssertionError("a stream ends with ChatFinished or with a provider error")
+        return Answered(finished)
 
 
 def result_of(outcome: CallOutcome, row: PriceRow) -> AttemptResult:

@@ -11,8 +11,6 @@ from cli.local_stack.plan import StackOptions, parse_scale
 from cli.local_stack.ready_file import ReadyFile
 from cli.options import common
 from cli.output import failures_in_one_line
-from shared.messaging.declaration import declare
-from shared.persistence.migrate import upgrade
 from shared.settings import BrokerSettings, DatabaseSettings, load
 
 PortOption = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")]
@@ -70,6 +68,9 @@ def demo(context: typer.Context) -> None:
 
 def migrate() -> None:
     """Bring database and broker to the current schema and topology; safe to repeat."""
+    from shared.messaging.declaration import declare  # noqa: PLC0415 - slow to load, rarely needed
+    from shared.persistence.migrate import upgrade  # noqa: PLC0415 - as above
+
     database, broker = load(DatabaseSettings), load(BrokerSettings)
     with failures_in_one_line():
         upgrade(database.url)

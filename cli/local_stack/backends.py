@@ -6,6 +6,7 @@ broker alone.
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +18,6 @@ from cli.local_stack.install_broker import find_docker, missing_broker_message
 from cli.local_stack.plan import UnusablePlanError
 from cli.local_stack.processes import ChildProcess
 from cli.local_stack.servers import BrokerAddress, BrokerServer, Server, usual_management_url
-from shared.messaging.declaration import declare
-from shared.persistence.migrate import upgrade
 from shared.settings import StackSettings
 
 
@@ -64,6 +63,7 @@ class Backends:
         broker = asyncio.create_task(self._start_broker())
         try:
             database_url = await self._start_database()
+            declare = await asyncio.to_thread(_import_declare)
             addresses = Addresses(database_url, await broker)
         finally:
             broker.cancel()
@@ -88,8 +88,20 @@ class Backends:
         if not url:
             self._servers.append(self._database)
             url = await self._database.start()
-        await asyncio.to_thread(upgrade, url)
+        await asyncio.to_thread(_upgrade, url)
         return url
+
+
+def _upgrade(database_url: str) -> None:
+    from shared.persistence.migrate import upgrade  # noqa: PLC0415 - loads while the broker boots
+
+    upgrade(database_url)
+
+
+def _import_declare() -> Callable[[str, str | None], Awaitable[None]]:
+    from shared.messaging.declaration import declare  # noqa: PLC0415 - as above
+
+    return declare
 
 
 def _own_broker(folder: Path) -> BrokerServer:

@@ -22,7 +22,7 @@ from services.api.routes import (
     jobs,
     probes,
 )
-from services.api.routes.documentation import document_bodies
+from services.api.routes.documentation import DocumentedApp
 from services.api.routes.problems import add_problem_handlers
 from services.api.schemas.problems import Problem
 from services.api.use_cases.admin_budgets import AdminBudgets
@@ -52,7 +52,7 @@ _PROBLEMS: Final[dict[int | str, dict[str, object]]] = {
 
 def create_app(parts: ApiParts) -> FastAPI:
     """Return the HTTP app."""
-    app = FastAPI(
+    app = DocumentedApp(
         title=_TITLE,
         version=_VERSION,
         responses=_PROBLEMS,
@@ -71,7 +71,6 @@ def create_app(parts: ApiParts) -> FastAPI:
         app.include_router(router)
     app.include_router(probes.create_router(checks=parts.checks, metrics=parts.metrics))
     add_problem_handlers(app)
-    document_bodies(app)
     return app
 
 

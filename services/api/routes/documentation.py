@@ -1,5 +1,7 @@
 """Adds what FastAPI cannot see to the OpenAPI document: the bodies that routes read by hand."""
 
+from typing import Any
+
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -27,10 +29,16 @@ _BODIES: tuple[type[BaseModel], ...] = (
 )
 
 
-def document_bodies(app: FastAPI) -> None:
-    """Make the app's OpenAPI document complete; it is built once, now."""
-    document = app.openapi()
-    _, definitions = models_json_schema(
-        [(body, "validation") for body in _BODIES], ref_template="#/components/schemas/{model}"
-    )
-    document["components"]["schemas"].update(definitions["$defs"])
+class DocumentedApp(FastAPI):
+    """A FastAPI whose OpenAPI document is complete."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document, built when first asked for."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            _, definitions = models_json_schema(
+                [(body, "validation") for body in _BODIES],
+                ref_template="#/components/schemas/{model}",
+            )
+            document["components"]["schemas"].update(definitions["$defs"])
+        return super().openapi()

@@ -1,0 +1,98 @@
+"""Collections and vectors in memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from shared.domain.collections import (
+    Collection,
+    EmbeddingWork,
+    IngestionStatus,
+    IngestionView,
+    Match,
+    NewIngestion,
+    OnFallback,
+)
+from shared.domain.embedding_space import EmbeddingSpace
+from shared.domain.ids import CollectionId, IngestionId, JobId, UserId
+from shared.domain.jobs import JobKind
+from shared.domain.outgoing import OutboxRow
+from shared.domain.work import SettledJob, Settlement, StoredVector
+
+
+class MemoryCollections:
+    """Implements `CollectionRepository`."""
+
+    def __init__(self) -> None:
+        self.collections: dict[tuple[UserId, str], Collection] = {}
+        self.ingestions: dict[IngestionId, NewIngestion] = {}
+
+    async def put(self, collection: Collection) -> Collection:
+        return self.collections.setdefault((collection.user_id, collection.name), collection)
+
+    async def get(self, user_id: UserId, name: str) -> Collection | None:
+        return self.collections.get((user_id, name))
+
+    async def all(self, user_id: UserId) -> Sequence[Collection]:
+        return [one for (owner, _), one in sorted(self.collections.items()) if owner == user_id]
+
+    async def set_on_fallback(self, collection_id: CollectionId, on_fallback: OnFallback) -> None:
+        for place, one in self.collections.items():
+            if one.id == collection_id:
+                self.collections[place] = replace(one, on_fallback=on_fallback)
+
+    async def delete(self, user_id: UserId, name: str) -> bool:
+        return self.collections.pop((user_id, name), None) is not None
+
+    async def ingest(self, ingestion: NewIngestion) -> Sequence[OutboxRow]:
+        self.ingestions[ingestion.id] = ingestion
+        return [
+            OutboxRow(number, one.job.command) for number, one in enumerate(ingestion.slices, 1)
+        ]
+
+    async def ingestion(self, ingestion_id: IngestionId, user_id: UserId) -> IngestionView | None:
+        found = self.ingestions.get(ingestion_id)
+        if found is None or found.collection.user_id != user_id:
+            return None
+        return IngestionView(
+            id=found.id,
+            status=IngestionStatus.RUNNING,
+            documents=found.documents,
+            invalid=0,
+            chunks=sum(len(one.chunks) for one in found.slices),
+            embedded=0,
+            deduplicated=0,
+            failed=0,
+            cost_usd=Decimal(0),
+        )
+
+
+class MemoryVectors:
+    """Implements `EmbeddingRepository`'s reading side and `VectorStore`."""
+
+    def __init__(self) -> None:
+        self.by_job: dict[JobId, tuple[EmbeddingSpace, Mapping[int, bytes]]] = {}
+        self.matches: Sequence[Match] = ()
+        self.searches: list[tuple[CollectionId, bytes, int]] = []
+
+    async def pending(self, job_id: JobId, kind: JobKind) -> EmbeddingWork:
+        raise NotImplementedError(f"the API does not work on {kind} {job_id}")
+
+    async def settle(
+        self,
+        settlement: Settlement,
+        kind: JobKind,
+        space: EmbeddingSpace,
+        vectors: Sequence[StoredVector],
+    ) -> SettledJob:
+        raise NotImplementedError(f"the API does not settle {kind} {settlement.job_id}")
+
+    async def results(self, job_id: JobId) -> tuple[EmbeddingSpace, Mapping[int, bytes]] | None:
+        return self.by_job.get(job_id)
+
+    async def search(
+        self, collection_id: CollectionId, space: EmbeddingSpace, query: bytes, k: int
+    ) -> Sequence[Match]:
+        del space
+        self.searches.append((collection_id, query, k))
+        return self.matches[:k]

@@ -1,0 +1,212 @@
+"""What a watcher is sent: end to end, without overlap and without gap."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import orjson
+import pytest
+
+from services.api.use_cases.cursor import Cursor, Reread
+from shared.domain.catalog import Provider
+from shared.domain.gates import CHAT_FREE
+from shared.domain.ids import AttemptId, JobId
+from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus
+from shared.domain.usage import NO_USAGE
+from shared.domain.views import AttemptView, JobView, StreamState
+from shared.messages.frames import (
+    Frame,
+    JobCompleted,
+    JobDelta,
+    JobReset,
+    JobStatusFrame,
+    UsageFrame,
+)
+
+JOB = JobId("job_1")
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def view(status: JobStatus = JobStatus.RUNNING, attempts: int = 1) -> JobView:
+    return JobView(
+        id=JOB,
+        kind=JobKind.CHAT,
+        status=status,
+        queue=CHAT_FREE,
+        model_requested="auto",
+        created_at=NOW,
+        started_at=None,
+        finished_at=None,
+        deadline=None,
+        waiting=None,
+        result_json=None,
+        error=None,
+        provider=None,
+        model=None,
+        usage=NO_USAGE,
+        cost_usd=Decimal(0),
+        is_fallback=False,
+        latency_ms=None,
+        metadata_json=None,
+        attempts=[attempt(number, number == attempts) for number in range(1, attempts + 1)],
+    )
+
+
+def attempt(number: int, last: bool) -> AttemptView:  # noqa: FBT001 - a test's shorthand
+    return AttemptView(
+        id=AttemptId(f"att_{number}"),
+        number=number,
+        provider=Provider.CLOUDFLARE,
+        model="m",
+        model_answered=None,
+        outcome=AttemptOutcome.SUCCEEDED if last else AttemptOutcome.FAILED,
+        error=None,
+        usage=NO_USAGE,
+        cost_usd=Decimal(0),
+        assumed=False,
+        started_at=NOW,
+        latency_ms=None,
+    )
+
+
+def state(number: int, text: str, attempts: int | None = None) -> StreamState:
+    return StreamState(view(attempts=number if attempts is None else attempts), number, text)
+
+
+def succeeded(text: str, attempts: int = 1) -> StreamState:
+    result = orjson.dumps({"message": {"role": "assistant", "content": text}}).decode()
+    done = replace(view(JobStatus.SUCCEEDED, attempts), result_json=result)
+    return StreamState(done, 1, "")
+
+
+def delta(offset: int, text: str, number: int = 1) -> JobDelta:
+    return JobDelta(job_id=JOB, attempt=number, offset=offset, text=text)
+
+
+def completed(text: str) -> JobCompleted:
+    return JobCompleted(
+        job_id=JOB,
+        result={"message": {"role": "assistant", "content": text}},
+        usage=UsageFrame(input_tokens=1, output_tokens=1),
+        cost_usd=Decimal(0),
+        provider="openai",
+        model="m",
+        is_fallback=False,
+        latency_ms=1,
+    )
+
+
+def brief(frames: Sequence[Frame] | Reread) -> list[tuple[int, int, str]] | Reread:
+    """Return deltas as (attempt, offset, text) and resets as (attempt, -1, "")."""
+    if isinstance(frames, Reread):
+        return frames
+    shown: list[tuple[int, int, str]] = []
+    for frame in frames:
+        if isinstance(frame, JobDelta):
+            shown.append((frame.attempt, frame.offset, frame.text))
+        if isinstance(frame, JobReset):
+            shown.append((frame.attempt, -1, ""))
+    return shown
+
+
+def test_live_frames_pass_as_they_are() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_state(state(0, ""), None)
+    first = delta(0, "ab")
+    assert cursor.on_frame(first) == [first]
+    assert brief(cursor.on_frame(delta(2, "c"))) == [(1, 2, "c")]
+
+
+def test_what_was_stored_comes_first_and_overlap_is_cut() -> None:
+    cursor = Cursor(JOB)
+    assert brief(cursor.on_state(state(1, "abc"), None)) == [(1, 0, "abc")]
+    assert brief(cursor.on_frame(delta(0, "ab"))) == []
+    assert brief(cursor.on_frame(delta(2, "cde"))) == [(1, 3, "de")]
+
+
+def test_offsets_count_code_points() -> None:
+    cursor = Cursor(JOB, offset=1)
+    assert brief(cursor.on_state(state(1, "😀é"), None)) == [(1, 1, "é")]
+    assert brief(cursor.on_frame(delta(2, "x"))) == [(1, 2, "x")]
+
+
+def test_a_client_that_returns_gets_only_what_it_lacks() -> None:
+    cursor = Cursor(JOB, offset=2, attempt=1)
+    assert brief(cursor.on_state(state(1, "abcd"), None)) == [(1, 2, "cd")]
+
+
+def test_a_client_ahead_of_what_is_stored_gets_nothing_twice() -> None:
+    cursor = Cursor(JOB, offset=4)
+    assert brief(cursor.on_state(state(1, "ab"), None)) == []
+    assert brief(cursor.on_frame(delta(2, "cdef"))) == [(1, 4, "ef")]
+
+
+@pytest.mark.parametrize("known", [1, 9])
+def test_another_attempt_than_the_clients_is_a_reset_first(known: int) -> None:
+    cursor = Cursor(JOB, offset=3, attempt=known)
+    assert brief(cursor.on_state(state(2, "xy"), None)) == [(2, -1, ""), (2, 0, "xy")]
+
+
+def test_a_gap_asks_for_the_stored_part_and_then_goes_on() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_frame(delta(0, "ab"))
+    assert cursor.on_frame(delta(4, "ef")) is Reread.GAP
+    assert brief(cursor.on_state(state(1, "abcde"), None)) == [(1, 2, "cde")]
+    assert brief(cursor.on_frame(delta(4, "ef"))) == [(1, 5, "f")]
+
+
+def test_a_reset_starts_the_new_attempt_once() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_frame(delta(0, "ab"))
+    reset = JobReset(job_id=JOB, attempt=2, reason="cut")
+    assert brief(cursor.on_frame(reset)) == [(2, -1, "")]
+    assert cursor.on_frame(reset) == []
+    assert brief(cursor.on_frame(delta(0, "late"))) == []
+    assert brief(cursor.on_frame(delta(0, "xy", 2))) == [(2, 0, "xy")]
+
+
+def test_a_lost_reset_is_made_up() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_frame(delta(0, "ab"))
+    assert brief(cursor.on_frame(delta(0, "xy", 2))) == [(2, -1, ""), (2, 0, "xy")]
+
+
+def test_a_new_attempt_needs_no_reset_when_nothing_was_sent() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_state(state(1, ""), None)
+    assert brief(cursor.on_frame(delta(0, "xy", 2))) == [(2, 0, "xy")]
+
+
+def test_the_middle_of_a_new_attempt_is_a_gap() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_frame(delta(0, "ab"))
+    assert cursor.on_frame(delta(1, "y", 2)) is Reread.GAP
+    assert brief(cursor.on_state(state(2, "xy"), None)) == [(2, -1, ""), (2, 0, "xy")]
+
+
+def test_stored_text_of_an_attempt_left_behind_is_not_sent() -> None:
+    cursor = Cursor(JOB, offset=1, attempt=2)
+    assert brief(cursor.on_state(state(1, "old", attempts=2), None)) == []
+    assert brief(cursor.on_frame(delta(1, "n", 2))) == [(2, 1, "n")]
+
+
+def test_a_finished_answer_is_replayed_whole() -> None:
+    cursor = Cursor(JOB)
+    assert brief(cursor.on_state(succeeded("whole", attempts=2), None)) == [(2, 0, "whole")]
+
+
+def test_the_end_waits_for_text_that_was_lost() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_frame(delta(0, "ab"))
+    assert cursor.on_frame(completed("abc")) is Reread.GAP
+    assert brief(cursor.on_state(succeeded("abc"), None)) == [(1, 2, "c")]
+    done = completed("abc")
+    assert cursor.on_frame(done) == [done]
+
+
+def test_a_status_is_sent_once() -> None:
+    cursor = Cursor(JOB)
+    running = JobStatusFrame(job_id=JOB, status="running")
+    assert cursor.on_state(state(0, ""), None) == [running]
+    assert cursor.on_frame(running) == []

@@ -55,16 +55,17 @@ def main() -> int:
     _raise_open_files_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(process))
+            database = Database(load(DatabaseSettings).url, SystemClock())
+            runner.run(run(process, database))
     except (SluicewayError, AMQPError, ConnectionError) as error:
         _log.critical("api.failed", error=f"{type(error).__name__}: {error}")
         return 1
     return 0
 
 
-async def _run(process: ProcessSettings) -> None:
+async def run(process: ProcessSettings, database: Database) -> None:
+    """Serve until SIGTERM, then close the database too."""
     clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
-    database = Database(load(DatabaseSettings).url, clock)
     connections = await Connections.open(load(BrokerSettings), process)
     relay = OutboxRelay(database.outbox, connections.publisher, worker=process.name)
     stream = await ResultStream.open(

@@ -1,6 +1,8 @@
 """Composition root of the inference worker: `python -m services.inference_worker.main`."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,17 +14,22 @@ from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
-from shared.domain.catalog import Operation
+from shared.domain.catalog import Operation, Provider
 from shared.domain.rollout import is_inside
 from shared.domain.routing import Candidate, RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
+from shared.observability.health import Check
 from shared.observability.metrics import Metrics
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.ports.gates import GateRepository
+from shared.ports.messaging import Outbox
+from shared.ports.providers import ChatModel
+from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
@@ -44,48 +51,76 @@ class RoutedByTable:
         return candidates(self._table, job.tier, Operation.CHAT, job.model, in_rollout=inside)
 
 
-async def run(settings: Settings) -> None:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the worker reaches beside the broker."""
+
+    attempts: AttemptRepository
+    gates: GateRepository
+    outbox: Outbox
+    chat: Mapping[Provider, ChatModel]
+    database_answers: Check
+
+
+@asynccontextmanager
+async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
+    """Give the database's and the providers' adapters for the time of the block."""
+    engine = create_engine(settings.database.url)
+    providers = build_providers(settings.cloudflare, settings.openai)
+    yield Ports(
+        attempts=PostgresAttempts(engine),
+        gates=PostgresGates(engine),
+        outbox=PostgresOutbox(engine),
+        chat=providers.chat,
+        database_answers=lambda: answers(engine),
+    )
+    await providers.aclose()
+    await engine.dispose()
+
+
+async def run(settings: Settings, ports: Ports) -> None:
     """Work until SIGTERM."""
     clock, ids = SystemClock(), RandomIds()
     table = load_routing_table(settings.routing.routing)
     prices = load_price_book(settings.routing.prices)
     check_prices(table, prices, clock.now())
     worker_id = ids.new(settings.process.name)
-    engine = create_engine(settings.database.url)
-    attempts = PostgresAttempts(engine)
     connections = await Connections.open(settings.broker, settings.process)
-    providers = build_providers(settings.cloudflare, settings.openai)
     worker = WorkerProcess(
         connections,
         settings.process,
         worker=worker_id,
-        gates=PostgresGates(engine),
-        outbox=PostgresOutbox(engine),
-        attempts=attempts,
+        gates=ports.gates,
+        outbox=ports.outbox,
+        attempts=ports.attempts,
     )
     lease = Lease(worker_id, timedelta(seconds=settings.process.lease_seconds))
     complete_chat = CompleteChatJob(
-        ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
+        ChatPorts(ports.attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
         RoutedByTable(table, settings.routing.rollout * 100),
         prices,
         RunAttempt(
-            StreamPorts(connections.frames, attempts, clock),
-            CallProvider(providers.chat),
+            StreamPorts(connections.frames, ports.attempts, clock),
+            CallProvider(ports.chat),
             worker_id,
         ),
         lease,
     )
     subscribe(worker, complete_chat)
-    await worker.serve(lambda: answers(engine), Metrics())
-    await providers.aclose()
-    await engine.dispose()
+    await worker.serve(ports.database_answers, Metrics())
+
+
+async def work(settings: Settings) -> None:
+    """Run with the real adapters."""
+    async with open_ports(settings) as ports:
+        await run(settings, ports)
 
 
 def main() -> None:
     """Start the process."""
     settings = load_settings()
     logging.configure(settings.process.name, settings.process.log_level)
-    uvloop.run(run(settings))
+    uvloop.run(work(settings))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ Batch = tuple[PendingText, ...]
 def batches_of(texts: Sequence[PendingText], limits: PackingLimits) -> Sequence[Batch]:
     """Return the texts as batches of one call each, shortest texts first.
 
-    Token counts are estimates above the truth: a text that seems too long goes alone, and the
-    provider decides.
+    Token counts are estimates above the truth: whether a text is too long, the provider decides.
     """
     packed = pack([min(text.tokens, limits.max_text_tokens) for text in texts], limits)
     return [tuple(texts[index] for index in batch) for batch in packed]

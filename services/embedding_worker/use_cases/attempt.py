@@ -80,7 +80,7 @@ class BatchAttempt:
                 )
             case NoRoom() as no_room:
                 return await self._wait_for_room(run, no_room)
-            case Unclaimable() as reason:
+            case reason:
                 if reason is Unclaimable.DEADLINE_PASSED:
                     await self._expire(facts.job_id)
                 return Stop()

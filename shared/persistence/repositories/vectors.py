@@ -37,7 +37,8 @@ _SEARCH = """
     SELECT c.document_id, c.ordinal, c.text, c.metadata, 1 - found.distance AS score
     FROM (SELECT * FROM fresh UNION ALL SELECT * FROM indexed) found
     JOIN chunks c ON c.id = found.chunk_id
-    ORDER BY found.distance, c.id LIMIT :k
+    -- "+ 0": the graph answers almost in order, which the planner must not take for sorted.
+    ORDER BY found.distance + 0, c.id LIMIT :k
 """
 _PROMOTE = text("""
     WITH lock AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(:lock) AS is_ours),

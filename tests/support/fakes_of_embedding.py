@@ -1,0 +1,179 @@
+"""Claims, settlements, gates and publishing for the embedding worker, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from shared.domain.collections import EmbeddingWork, OnFallback
+from shared.domain.embedding_space import EmbeddingSpace
+from shared.domain.errors import SluicewayError
+from shared.domain.ids import AttemptId, JobId, QueueName
+from shared.domain.jobs import JobKind
+from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.usage import TokenUsage
+from shared.domain.views import ErrorView
+from shared.domain.work import (
+    Claimed,
+    ClaimOutcome,
+    ClaimRequest,
+    SettledJob,
+    Settlement,
+    StoredVector,
+)
+
+ACCEPTED_AT = datetime(2026, 11, 23, 11, 59, tzinfo=UTC)
+NOTHING = EmbeddingWork((), 0, None, OnFallback.WAIT)
+
+
+def claim_number(number: int, failures: int = 0) -> Claimed:
+    """Return a claim of a job whose earlier attempts cost $0.5 and 7 tokens."""
+    return Claimed(
+        number=number,
+        request_json="{}",
+        cost_so_far_usd=Decimal("0.5"),
+        usage_so_far=TokenUsage(7),
+        failures_so_far=failures,
+        created_at=ACCEPTED_AT,
+    )
+
+
+@dataclass(slots=True)
+class ScriptedAttempts:
+    """Implements `AttemptRepository`: claims end as the script says, then they succeed."""
+
+    script: Sequence[ClaimOutcome] = ()
+    requests: list[ClaimRequest] = field(default_factory=list[ClaimRequest])
+    parked: list[tuple[str, datetime, OutgoingMessage]] = field(
+        default_factory=list[tuple[str, datetime, OutgoingMessage]]
+    )
+    given_back: list[DelayedMessage] = field(default_factory=list[DelayedMessage])
+
+    async def claim(self, request: ClaimRequest) -> ClaimOutcome:
+        self.requests.append(request)
+        number = len(self.requests)
+        return self.script[number - 1] if number <= len(self.script) else claim_number(number)
+
+    async def park(
+        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
+    ) -> None:
+        del job_id
+        self.parked.append((scope, until, command))
+
+    async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
+        del job_id, worker
+        self.given_back.append(command)
+        return SettledJob(applied=True, outbox=[OutboxRow(1, command.message)])
+
+    async def settle(self, settlement: Settlement) -> SettledJob:
+        raise NotImplementedError(settlement.attempt_id)
+
+    async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:
+        raise NotImplementedError(job_id, frame.message_id)
+
+    async def fail_unstarted(
+        self, job_id: JobId, code: str, message: str, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow]:
+        raise NotImplementedError(job_id, code, message, frame.message_id)
+
+    async def extend_leases(self, worker: str, job_ids: Sequence[JobId], lease: timedelta) -> None:
+        raise NotImplementedError(worker, job_ids, lease)
+
+    async def checkpoint(
+        self, job_id: JobId, attempt_id: AttemptId, number: int, text: str
+    ) -> None:
+        raise NotImplementedError(job_id, attempt_id, number, text)
+
+
+@dataclass(slots=True)
+class RecordedSettlement:
+    """What was committed with one attempt."""
+
+    settlement: Settlement
+    space: EmbeddingSpace
+    vectors: Sequence[StoredVector]
+
+
+@dataclass(slots=True)
+class MemoryEmbeddings:
+    """Implements `EmbeddingRepository` for one job."""
+
+    work: EmbeddingWork = NOTHING
+    is_lease_lost: bool = False
+    settled: list[RecordedSettlement] = field(default_factory=list[RecordedSettlement])
+    succeeded: list[str] = field(default_factory=list[str])
+    failed: list[ErrorView] = field(default_factory=list[ErrorView])
+    expired: list[JobId] = field(default_factory=list[JobId])
+
+    async def pending(self, job_id: JobId, kind: JobKind) -> EmbeddingWork:
+        del job_id, kind
+        return self.work
+
+    async def settle(
+        self,
+        settlement: Settlement,
+        kind: JobKind,
+        space: EmbeddingSpace,
+        vectors: Sequence[StoredVector],
+    ) -> SettledJob:
+        del kind
+        if self.is_lease_lost:
+            return SettledJob(applied=False, outbox=())
+        self.settled.append(RecordedSettlement(settlement, space, vectors))
+        rows = [OutboxRow(n, one.message) for n, one in enumerate(settlement.messages)]
+        return SettledJob(applied=True, outbox=rows)
+
+    async def succeed_empty(
+        self, job_id: JobId, result_json: str, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow]:
+        del job_id
+        self.succeeded.append(result_json)
+        return [OutboxRow(1, frame)]
+
+    async def fail_unstarted(
+        self, job_id: JobId, error: ErrorView, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow]:
+        del job_id
+        self.failed.append(error)
+        return [OutboxRow(1, frame)]
+
+    async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:
+        self.expired.append(job_id)
+        return [OutboxRow(1, frame)]
+
+    async def results(self, job_id: JobId) -> tuple[EmbeddingSpace, dict[int, bytes]] | None:
+        raise NotImplementedError(job_id)
+
+
+@dataclass(slots=True)
+class SteppingGate:
+    """Lets so many calls start; None for any number."""
+
+    calls_left: int | None = None
+
+    def lets_work_start(self, queue: QueueName) -> bool:
+        del queue
+        if self.calls_left is None:
+            return True
+        self.calls_left -= 1
+        return self.calls_left >= 0
+
+
+@dataclass(slots=True)
+class RecordingBroker:
+    """Implements `MessagePublisher` and `CommittedMessages`."""
+
+    published: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
+    flushed: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
+
+    async def publish(self, message: OutgoingMessage) -> None:
+        self.published.append(message)
+
+    async def publish_many(
+        self, messages: Sequence[OutgoingMessage]
+    ) -> Sequence[SluicewayError | None]:
+        self.published += messages
+        return [None] * len(messages)
+
+    async def flush(self, rows: Sequence[OutboxRow]) -> None:
+        self.flushed += [row.message for row in rows]

@@ -1,0 +1,356 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import orjson
+
+from services.embedding_worker.use_cases.attempt import BatchAttempt
+from services.embedding_worker.use_cases.embed_texts import EmbedJob
+from services.embedding_worker.use_cases.ports import Identity, Ports
+from shared.domain.catalog import Provider, Tier
+from shared.domain.collections import EmbeddingWork, OnFallback, PendingText
+from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
+from shared.domain.errors import (
+    FailureAction,
+    ProviderFailure,
+    UnknownModelError,
+    UnknownPriceError,
+)
+from shared.domain.gates import EMBED_BULK, EMBED_INTERACTIVE
+from shared.domain.ids import JobId, KeyId, SpaceId, UserId
+from shared.domain.jobs import AttemptOutcome, JobKind, WaitingReason
+from shared.domain.pricing import ModelKind, PriceRow
+from shared.domain.routing import Candidate
+from shared.domain.usage import TokenUsage
+from shared.domain.work import (
+    JobContinues,
+    JobFails,
+    JobSucceeds,
+    JobWaits,
+    NoRoom,
+    Unclaimable,
+)
+from shared.messages.commands import EmbedTexts
+from shared.messages.events import UsageRecorded
+from shared.messages.frames import FRAME, JobCompleted, JobExpired, JobFailed
+from tests.support.fake_providers import Refuses, ScriptedEmbeddingModel
+from tests.support.fakes_of_embedding import (
+    MemoryEmbeddings,
+    RecordingBroker,
+    ScriptedAttempts,
+    SteppingGate,
+    claim_number,
+)
+from tests.support.fakes_of_time import CountingIds, StillClock
+
+_JOB = JobId("job_1")
+_UNTIL = datetime(2026, 11, 24, tzinfo=UTC)
+_TOO_LARGE = Refuses(ProviderFailure("3030", "too large", FailureAction.SPLIT))
+_DOWN = Refuses(
+    ProviderFailure("3040", "no capacity", FailureAction.FALL_BACK, usage=TokenUsage(3))
+)
+_WRONG = Refuses(ProviderFailure("5006", "bad input", FailureAction.FAIL))
+
+
+@dataclass
+class _Route:
+    known: bool = True
+    priced: bool = True
+
+    def candidates(self, command: EmbedTexts) -> Sequence[Candidate]:
+        if not self.known:
+            raise UnknownModelError(f"no model {command.model}")
+        return [
+            Candidate(space.provider, space.model) for space in (BGE_M3, TEXT_EMBEDDING_3_SMALL)
+        ]
+
+    def price(self, candidate: Candidate) -> PriceRow:
+        if not self.priced:
+            raise UnknownPriceError(f"no price for {candidate}")
+        return PriceRow(
+            provider=candidate.provider,
+            model=candidate.model,
+            kind=ModelKind.EMBEDDING,
+            input_usd_per_million=Decimal(1),
+            output_usd_per_million=Decimal(0),
+        )
+
+
+@dataclass
+class _World:
+    """A worker with one job, everything around it in memory."""
+
+    embeddings: MemoryEmbeddings = field(default_factory=MemoryEmbeddings)
+    attempts: ScriptedAttempts = field(default_factory=ScriptedAttempts)
+    cloudflare: ScriptedEmbeddingModel = field(default_factory=ScriptedEmbeddingModel)
+    openai: ScriptedEmbeddingModel = field(default_factory=ScriptedEmbeddingModel)
+    gate: SteppingGate = field(default_factory=SteppingGate)
+    broker: RecordingBroker = field(default_factory=RecordingBroker)
+    route: _Route = field(default_factory=_Route)
+    clock: StillClock = field(default_factory=StillClock)
+
+    def has(
+        self,
+        texts: int,
+        space_id: SpaceId | None = None,
+        on_fallback: OnFallback = OnFallback.WAIT,
+    ) -> None:
+        """Give the job texts to embed."""
+        pending = [PendingText(position, f"text {position}", 3) for position in range(texts)]
+        self.embeddings.work = EmbeddingWork(pending, texts, space_id, on_fallback)
+
+    async def embed(self, kind: JobKind = JobKind.EMBED) -> None:
+        """Deliver the command."""
+        ports = Ports(
+            attempts=self.attempts,
+            embeddings=self.embeddings,
+            models={Provider.CLOUDFLARE: self.cloudflare, Provider.OPENAI: self.openai},
+            committed=self.broker,
+            publisher=self.broker,
+            gate=self.gate,
+            clock=self.clock,
+            ids=CountingIds(),
+        )
+        attempt = BatchAttempt(ports, Identity("worker-1", timedelta(seconds=30)))
+        queue = EMBED_BULK if kind is JobKind.INGEST else EMBED_INTERACTIVE
+        await EmbedJob(ports, self.route, attempt)(self.command(kind), queue)
+
+    def command(self, kind: JobKind) -> EmbedTexts:
+        """Return the command."""
+        return EmbedTexts(
+            message_id="start",
+            correlation_id=_JOB,
+            occurred_at=self.clock.now(),
+            job_id=_JOB,
+            user_id=UserId("user"),
+            key_id=KeyId("key"),
+            tier=Tier.PAID,
+            job_kind=kind,
+            model="auto",
+        )
+
+    @property
+    def steps(self) -> list[type]:
+        """What each settlement did to the job."""
+        return [type(one.settlement.step) for one in self.embeddings.settled]
+
+
+async def test_one_batch_is_embedded_and_ends_the_job() -> None:
+    world = _World()
+    world.has(texts=3)
+    await world.embed()
+    (settled,) = world.embeddings.settled
+    assert settled.space == BGE_M3
+    assert [one.position for one in settled.vectors] == [0, 1, 2]
+    assert settled.settlement.step == JobSucceeds(
+        '{"embedding_space": "bge-m3", "dimensions": 1024, "count": 3}'
+    )
+    assert len(world.cloudflare.calls) == 1
+
+
+async def test_a_call_is_on_the_books_before_it_is_made() -> None:
+    world = _World(attempts=ScriptedAttempts([Unclaimable.LEASED]))
+    world.has(texts=1)
+    await world.embed()
+    (request,) = world.attempts.requests
+    assert request.hold_usd > 0
+    assert request.scopes == ["global", "tier:paid", "user:user", "key:key", "provider:cloudflare"]
+    assert (world.cloudflare.calls, world.embeddings.settled) == ([], [])
+
+
+async def test_the_usage_event_carries_what_the_call_cost() -> None:
+    world = _World()
+    world.has(texts=2)
+    await world.embed()
+    usage = next(one for one in world.broker.flushed if one.exchange == "events")
+    event = UsageRecorded.model_validate_json(usage.body)
+    assert usage.routing_key == "usage.embed"
+    assert event.message_id == world.attempts.requests[0].attempt_id
+    assert event.cost_usd == Decimal(event.input_tokens) / 1_000_000
+    assert event.hold_usd == world.attempts.requests[0].hold_usd
+    assert not event.is_error
+
+
+async def test_the_last_frame_sums_the_whole_job() -> None:
+    world = _World()
+    world.has(texts=2)
+    await world.embed()
+    settlement = world.embeddings.settled[0].settlement
+    frame = FRAME.validate_json(settlement.terminal_frame or b"")
+    assert isinstance(frame, JobCompleted)
+    assert frame.usage.input_tokens == 7 + settlement.result.usage.input_tokens
+    assert frame.cost_usd == Decimal("0.5") + settlement.result.cost_usd
+    assert (frame.is_fallback, frame.latency_ms) == (False, 60_000)
+    ending = next(one for one in world.broker.flushed if one.exchange == "stream")
+    assert (ending.message_id, ending.routing_key) == ("job_1:end", "job.job_1")
+    assert not ending.mandatory
+
+
+async def test_more_texts_than_a_call_takes_are_embedded_one_call_after_another() -> None:
+    world = _World()
+    world.has(texts=250)
+    await world.embed()
+    assert [len(call.texts) for call in world.cloudflare.calls] == [100, 100, 50]
+    assert world.steps == [JobContinues, JobContinues, JobSucceeds]
+    assert len({one.attempt_id for one in world.attempts.requests}) == 3
+
+
+async def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
+    world = _World(cloudflare=ScriptedEmbeddingModel([_TOO_LARGE, None]))
+    world.has(texts=5)
+    await world.embed()
+    assert [len(call.texts) for call in world.cloudflare.calls] == [5, 2, 3]
+    assert world.steps == [JobContinues, JobContinues, JobSucceeds]
+    positions = [one.position for each in world.embeddings.settled for one in each.vectors]
+    assert positions == [0, 1, 2, 3, 4]
+
+
+async def test_a_failing_provider_is_followed_by_the_next_in_its_own_space() -> None:
+    world = _World(cloudflare=ScriptedEmbeddingModel([_DOWN]))
+    world.has(texts=2)
+    await world.embed()
+    first, second = world.embeddings.settled
+    assert first.settlement.result.outcome is AttemptOutcome.FAILED
+    assert first.settlement.result.cost_usd == Decimal("0.000003")
+    assert second.space == TEXT_EMBEDDING_3_SMALL
+    assert world.attempts.requests[1].is_fallback
+
+
+async def test_a_result_never_mixes_spaces() -> None:
+    world = _World(cloudflare=ScriptedEmbeddingModel([None, _DOWN]))
+    world.has(texts=150)
+    await world.embed()
+    assert world.steps == [JobContinues, JobWaits]
+    assert world.openai.calls == []
+
+
+async def test_a_collection_that_waits_does_not_fall_back() -> None:
+    world = _World(cloudflare=ScriptedEmbeddingModel([_DOWN]))
+    world.has(texts=2, space_id=BGE_M3.id)
+    await world.embed(JobKind.INGEST)
+    (settled,) = world.embeddings.settled
+    step = settled.settlement.step
+    assert isinstance(step, JobWaits)
+    assert step.waiting is not None
+    assert step.waiting.reason is WaitingReason.PROVIDER_COOLDOWN
+    retry = settled.settlement.messages[-1].message
+    assert (retry.exchange, retry.routing_key) == ("retry.5s", "embed.bulk")
+    assert retry.mandatory
+    assert EmbedTexts.model_validate_json(retry.body) == world.command(JobKind.INGEST)
+
+
+async def test_a_collection_may_go_on_in_a_separate_space() -> None:
+    world = _World(cloudflare=ScriptedEmbeddingModel([None, _DOWN]))
+    world.has(texts=150, space_id=BGE_M3.id, on_fallback=OnFallback.SEPARATE_SPACE)
+    await world.embed(JobKind.INGEST)
+    spaces = [one.space for one in world.embeddings.settled if one.vectors]
+    assert spaces == [BGE_M3, TEXT_EMBEDDING_3_SMALL]
+    assert world.steps[-1] is JobSucceeds
+
+
+async def test_a_job_that_failed_too_often_ends() -> None:
+    world = _World(
+        attempts=ScriptedAttempts([claim_number(8, failures=7)]),
+        cloudflare=ScriptedEmbeddingModel([_DOWN]),
+    )
+    world.has(texts=1, space_id=BGE_M3.id)
+    await world.embed(JobKind.INGEST)
+    assert world.steps == [JobFails]
+
+
+async def test_a_wrong_request_fails_the_job_with_a_frame() -> None:
+    world = _World(cloudflare=ScriptedEmbeddingModel([_WRONG]))
+    world.has(texts=2)
+    await world.embed()
+    settlement = world.embeddings.settled[0].settlement
+    assert isinstance(settlement.step, JobFails)
+    frame = FRAME.validate_json(settlement.terminal_frame or b"")
+    assert isinstance(frame, JobFailed)
+    assert frame.error.code == "5006"
+
+
+async def test_a_lost_lease_ends_the_work_here() -> None:
+    world = _World(embeddings=MemoryEmbeddings(is_lease_lost=True))
+    world.has(texts=150)
+    await world.embed()
+    assert len(world.cloudflare.calls) == 1
+
+
+async def test_a_job_without_texts_left_succeeds_unpaid() -> None:
+    world = _World()
+    world.embeddings.work = EmbeddingWork((), 4, BGE_M3.id, OnFallback.WAIT)
+    await world.embed()
+    (result,) = world.embeddings.succeeded
+    assert orjson.loads(result) == {"embedding_space": "bge-m3", "dimensions": 1024, "count": 4}
+    assert len(world.broker.flushed) == 1
+    assert world.attempts.requests == []
+
+
+async def test_a_job_whose_collection_is_gone_succeeds_empty() -> None:
+    world = _World()
+    await world.embed(JobKind.INGEST)
+    (result,) = world.embeddings.succeeded
+    assert orjson.loads(result) == {"embedding_space": None, "dimensions": None, "count": 0}
+
+
+async def test_an_unknown_model_fails_the_job_unpaid() -> None:
+    world = _World(route=_Route(known=False))
+    world.has(texts=1)
+    await world.embed()
+    assert [error.code for error in world.embeddings.failed] == ["unknown_model"]
+    assert world.attempts.requests == []
+
+
+async def test_a_missing_price_refuses_the_call() -> None:
+    world = _World(route=_Route(priced=False))
+    world.has(texts=1)
+    await world.embed()
+    assert [error.code for error in world.embeddings.failed] == ["unknown_price"]
+    assert world.cloudflare.calls == []
+
+
+async def test_a_job_past_its_deadline_expires() -> None:
+    world = _World(attempts=ScriptedAttempts([Unclaimable.DEADLINE_PASSED]))
+    world.has(texts=1)
+    await world.embed()
+    assert world.embeddings.expired == [_JOB]
+    frame = FRAME.validate_json(world.broker.flushed[0].body)
+    assert isinstance(frame, JobExpired)
+
+
+async def test_no_room_in_a_budget_parks_the_job() -> None:
+    world = _World(attempts=ScriptedAttempts([NoRoom("global", _UNTIL)]))
+    world.has(texts=1)
+    await world.embed()
+    ((scope, until, command),) = world.attempts.parked
+    assert (scope, until, command.exchange) == ("global", _UNTIL, "jobs")
+    assert (command.message_id, command.routing_key) == ("start", "embed.interactive")
+
+
+async def test_no_room_midway_gives_the_job_back_to_be_parked() -> None:
+    world = _World(attempts=ScriptedAttempts([claim_number(1), NoRoom("global", _UNTIL)]))
+    world.has(texts=150)
+    await world.embed()
+    (command,) = world.attempts.given_back
+    assert command.available_at is None
+    assert command.message in world.broker.flushed
+    assert world.attempts.parked == []
+
+
+async def test_a_shut_gate_sends_the_command_away_for_a_while() -> None:
+    world = _World(gate=SteppingGate(0))
+    world.has(texts=1)
+    await world.embed()
+    (command,) = world.broker.published
+    assert (command.exchange, command.routing_key) == ("retry.5s", "embed.interactive")
+    assert world.attempts.requests == []
+
+
+async def test_a_gate_that_shuts_midway_gives_the_job_back() -> None:
+    world = _World(gate=SteppingGate(1))
+    world.has(texts=150)
+    await world.embed()
+    (command,) = world.attempts.given_back
+    assert command.message.exchange == "retry.5s"
+    assert world.broker.published == []

@@ -1,0 +1,18 @@
+import socket
+
+from cli.local_stack.ports import LOOPBACK, free_ports, is_listening
+
+
+def test_ports_picked_together_differ() -> None:
+    assert len(set(free_ports(20))) == 20
+
+
+def test_a_picked_port_can_be_listened_on() -> None:
+    (port,) = free_ports(1)
+    with socket.create_server((LOOPBACK, port)):
+        assert is_listening(port)
+
+
+def test_nothing_listens_on_a_free_port() -> None:
+    (port,) = free_ports(1)
+    assert not is_listening(port)

@@ -1,0 +1,36 @@
+"""How much processor time each process of a stack has used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from cli.local_stack.ready_file import ReadyFile
+
+
+@dataclass(frozen=True, slots=True)
+class CpuReading:
+    """Seconds of processor time by process name, children included."""
+
+    seconds: Mapping[str, float]
+
+    @classmethod
+    def take(cls, ready: ReadyFile) -> "CpuReading":
+        """Read every process of the stack, and this one as `load`."""
+        seconds = {process.name: _seconds(process.pid) for process in ready.processes}
+        return cls({**seconds, "load": _seconds(psutil.Process().pid)})
+
+    def milliseconds_per(self, count: int, before: "CpuReading") -> dict[str, float]:
+        """Return what each process used since `before`, per one of `count`."""
+        return {
+            name: (value - before.seconds.get(name, value)) * 1000 / count
+            for name, value in self.seconds.items()
+        }
+
+
+def _seconds(pid: int) -> float:
+    process = psutil.Process(pid)
+    return sum(
+        one.cpu_times().user + one.cpu_times().system
+        for one in [process, *process.children(recursive=True)]
+    )

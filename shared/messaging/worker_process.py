@@ -5,7 +5,9 @@ outbox is relayed once more, connections close.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -77,6 +79,21 @@ class Connections:
         await self.publish.stop()
 
 
+class _HealthServer(uvicorn.Server):
+    """Ends at a signal and leaves it at that.
+
+    uvicorn's own raises the signal again once it has ended, which kills the process undrained.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Take signals from here to the process's end: a second one must not cut the drain."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 async def serve_health(
     process: ProcessSettings, checks: Mapping[str, Check], metrics: Metrics
 ) -> None:
@@ -93,7 +110,7 @@ async def serve_health(
         log_config=None,
         timeout_graceful_shutdown=1,
     )
-    await uvicorn.Server(config).serve()
+    await _HealthServer(config).serve()
 
 
 class WorkerProcess:

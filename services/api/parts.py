@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 from services.api.settings import ApiLimits
 from services.api.use_cases.flushing import GatheredFlush
+from services.api.use_cases.results import StoredEmbeddings
 from services.api.use_cases.watching import Watches
 from shared.domain.routing import RoutingTable
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
 from shared.ports.access import KeyRepository
 from shared.ports.clock import Clock, Ids
-from shared.ports.embeddings import CollectionRepository, EmbeddingRepository, VectorStore
+from shared.ports.embeddings import CollectionRepository, VectorStore
 from shared.ports.gates import GateAdministration, GateRepository
 from shared.ports.messaging import ControlHint, QueueDepths
 from shared.ports.money import BudgetRepository, Reports
@@ -25,7 +26,7 @@ class Stores:
     jobs: JobRepository
     keys: KeyRepository
     collections: CollectionRepository
-    embeddings: EmbeddingRepository
+    embeddings: StoredEmbeddings
     vectors: VectorStore
     gates: GateRepository
     gate_administration: GateAdministration

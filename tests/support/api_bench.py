@@ -28,6 +28,7 @@ from tests.support.fakes_of_time import CountingIds, StillClock
 from tests.support.fakes_of_work import MemoryJobs, MemoryKeys, MemoryWatches, RecordingRelay
 
 ADMIN_KEY = "admin-key-of-the-tests"
+_ANNS_KEY = "sk-slw-ann"
 ROUTING = Path(__file__).parents[2] / "deploy" / "routing.toml"
 
 
@@ -63,7 +64,7 @@ class ApiBench:
             )
         self.app: ASGIApp = Observed(create_app(self.parts), self.ids, self.clock, self.metrics)
 
-    def client(self, secret: str | None = "sk-slw-ann") -> httpx.AsyncClient:
+    def client(self, secret: str | None = _ANNS_KEY) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
             base_url="http://api",

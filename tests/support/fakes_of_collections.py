@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from shared.domain.collections import (
     Collection,
-    EmbeddingWork,
     IngestionStatus,
     IngestionView,
     Match,
@@ -15,9 +14,7 @@ from shared.domain.collections import (
 )
 from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.ids import CollectionId, IngestionId, JobId, UserId
-from shared.domain.jobs import JobKind
 from shared.domain.outgoing import OutboxRow
-from shared.domain.work import SettledJob, Settlement, StoredVector
 
 
 class MemoryCollections:
@@ -68,24 +65,12 @@ class MemoryCollections:
 
 
 class MemoryVectors:
-    """Implements `EmbeddingRepository`'s reading side and `VectorStore`."""
+    """Implements `StoredEmbeddings` and `VectorStore`."""
 
     def __init__(self) -> None:
         self.by_job: dict[JobId, tuple[EmbeddingSpace, Mapping[int, bytes]]] = {}
         self.matches: Sequence[Match] = ()
         self.searches: list[tuple[CollectionId, bytes, int]] = []
-
-    async def pending(self, job_id: JobId, kind: JobKind) -> EmbeddingWork:
-        raise NotImplementedError(f"the API does not work on {kind} {job_id}")
-
-    async def settle(
-        self,
-        settlement: Settlement,
-        kind: JobKind,
-        space: EmbeddingSpace,
-        vectors: Sequence[StoredVector],
-    ) -> SettledJob:
-        raise NotImplementedError(f"the API does not settle {kind} {settlement.job_id}")
 
     async def results(self, job_id: JobId) -> tuple[EmbeddingSpace, Mapping[int, bytes]] | None:
         return self.by_job.get(job_id)

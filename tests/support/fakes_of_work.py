@@ -5,7 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 
-from services.api.use_cases.watching import Watch
+import orjson
+from pydantic import JsonValue
+
+from services.api.use_cases.watching import Missed, Watch
 from shared.domain.access import ApiKey, Caller
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId, KeyId, UserId
@@ -72,6 +75,12 @@ class MemoryJobs:
         state = self.states[job_id]
         self.states[job_id] = replace(state, job=replace(state.job, status=status))
 
+    def finish(self, job_id: JobId, result: JsonValue) -> None:
+        state = self.states[job_id]
+        text = orjson.dumps(result).decode()
+        job = replace(state.job, status=JobStatus.SUCCEEDED, result_json=text)
+        self.states[job_id] = replace(state, job=job)
+
     def put(self, user_id: UserId, state: StreamState) -> None:
         self.owners[state.job.id] = user_id
         self.states[state.job.id] = state
@@ -125,6 +134,10 @@ class MemoryWatches:
 
     def __init__(self) -> None:
         self.open: list[Watch] = []
+
+    def wake(self) -> None:
+        for watch in self.open:
+            watch.miss(Missed.RECONNECT)
 
     @asynccontextmanager
     async def watch(self, job_id: JobId) -> AsyncGenerator[Watch]:

@@ -4,12 +4,14 @@ The stored result of an embed job says how many vectors there are; the vectors t
 in when somebody asks.
 """
 
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Protocol, assert_never
 
 import orjson
 
 from services.api.schemas.jobs import error_frame, usage_frame
 from services.api.use_cases.vectors import embeddings_json
+from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobKind, JobStatus
 from shared.domain.views import JobView
@@ -20,15 +22,22 @@ from shared.messages.frames import (
     JobExpired,
     JobFailed,
 )
-from shared.ports.embeddings import EmbeddingRepository
 
 TerminalFrame = JobCompleted | JobFailed | JobCancelled | JobExpired
+
+
+class StoredEmbeddings(Protocol):
+    """What the API needs of `EmbeddingRepository`: vectors that are there."""
+
+    async def results(self, job_id: JobId) -> tuple[EmbeddingSpace, Mapping[int, bytes]] | None:
+        """Return an embed job's vectors by position (little-endian float32) and their space."""
+        ...
 
 
 class Results:
     """Completes stored results."""
 
-    def __init__(self, embeddings: EmbeddingRepository) -> None:
+    def __init__(self, embeddings: StoredEmbeddings) -> None:
         self._embeddings = embeddings
 
     async def result_json(self, view: JobView) -> bytes | None:

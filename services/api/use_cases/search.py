@@ -11,6 +11,7 @@ from services.api.schemas.requests import SearchBody
 from services.api.use_cases.collections import Collections, declared_space
 from services.api.use_cases.embed_jobs import EmbedJobs, EmbedOrder
 from services.api.use_cases.refusals import RefusalCode, RefusedError
+from services.api.use_cases.results import StoredEmbeddings
 from services.api.use_cases.submitting import Acceptance
 from shared.domain.access import Caller
 from shared.domain.collections import Match
@@ -18,7 +19,7 @@ from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.gates import EMBED_INTERACTIVE
 from shared.domain.ids import JobId, UserId
 from shared.domain.jobs import JobKind
-from shared.ports.embeddings import EmbeddingRepository, VectorStore
+from shared.ports.embeddings import VectorStore
 
 _RETRY_AFTER = timedelta(seconds=5)
 
@@ -64,7 +65,7 @@ class QueryVectors:
         acceptance: Acceptance,
         embed_jobs: EmbedJobs,
         ends: JobEnds,
-        embeddings: EmbeddingRepository,
+        embeddings: StoredEmbeddings,
         patience: timedelta,
     ) -> None:
         self._acceptance = acceptance

@@ -15,6 +15,7 @@ from shared.domain.ids import JobId, UserId
 from shared.domain.jobs import JobStatus
 from shared.messages.frames import ErrorFrame, Frame, JobDelta, JobFailed
 from tests.support.api_bench import ApiBench
+from tests.support.waiting import wait_until
 
 ANN = UserId("ann")
 CHAT = {"messages": [{"role": "user", "content": "hello"}]}
@@ -86,8 +87,7 @@ async def test_a_gap_is_asked_again_until_the_text_is_stored(bench: ApiBench) ->
         stream = following.events()
         await anext(stream)
         next_event = asyncio.ensure_future(anext(stream))
-        while not reasons:
-            await asyncio.sleep(0)
+        await wait_until(lambda: bool(reasons))
         state = bench.jobs.states[job_id]
         running = replace(state.job, status=JobStatus.RUNNING)
         bench.jobs.put(ANN, replace(state, job=running, attempt_number=1, text="ab"))

@@ -1,5 +1,7 @@
 """Every error answer has the one shape, and bad input is never a 5xx."""
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
@@ -111,7 +113,7 @@ async def test_a_wrong_embeddings_body_names_its_field(
 async def test_a_body_beyond_the_limit_is_413_announced_or_not() -> None:
     bench = ApiBench(ApiLimits(body_bytes=100))
 
-    async def chunks() -> "object":
+    async def chunks() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b"x" * 50
 

@@ -1,0 +1,284 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from services.api.use_cases.authenticate import secret_hash
+from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.gates import CHAT_FREE, QueueActual
+from shared.domain.ids import AttemptId, JobId, KeyId, UserId
+from shared.domain.ledger import LedgerEntry
+from shared.domain.usage import TokenUsage
+from shared.ports.gates import WorkerActual
+from shared.ports.money import UsageRow
+from tests.support.api_bench import ApiBench
+
+
+async def test_a_key_is_shown_once_and_stored_hashed(bench: ApiBench) -> None:
+    limits = {"requests_per_minute": 5, "requests_per_day": None, "tokens_per_minute": None}
+    async with bench.admin() as admin:
+        made = await admin.post(
+            "/v1/admin/keys", json={"user_id": "eve", "tier": "paid", "limits": limits}
+        )
+        listed = (await admin.get("/v1/admin/keys")).json()["data"][-1]
+    assert made.status_code == 201
+    key = made.json()
+    assert key["key"] == "sk-slw-" + "r" * 43
+    assert (key["scopes"], key["expires_at"], key["limits"]) == (["jobs"], None, limits)
+    assert listed == {name: value for name, value in key.items() if name != "key"}
+    assert secret_hash(key["key"]) in bench.keys.keys
+    async with bench.client(key["key"]) as client:
+        assert (await client.get("/v1/jobs")).status_code == 200
+    async with bench.admin() as admin:
+        assert (await admin.delete(f"/v1/admin/keys/{key['id']}")).status_code == 204
+        assert (await admin.delete(f"/v1/admin/keys/{key['id']}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"user_id": "a b"}, "user_id"),
+        ({"tier": "gold"}, "tier"),
+        ({"scopes": ["root"]}, "scopes.0"),
+        ({"scopes": []}, "scopes"),
+        ({"expires_at": "2026-11-23T11:00:00Z"}, "expires_at"),
+        ({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute"),
+    ],
+)
+async def test_a_wrong_key_request_names_its_field(
+    bench: ApiBench, change: dict[str, object], param: str
+) -> None:
+    async with bench.admin() as admin:
+        answer = await admin.post(
+            "/v1/admin/keys", json={"user_id": "eve", "tier": "paid", **change}
+        )
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)
+
+
+@pytest.mark.parametrize(
+    ("verb", "desired"),
+    [("pause", "paused"), ("resume", "running"), ("slow", "slowed"), ("close", "closed")],
+)
+async def test_a_gate_moves_and_workers_get_a_hint(
+    bench: ApiBench, verb: str, desired: str
+) -> None:
+    async with bench.admin() as admin:
+        answer = await admin.post(f"/v1/admin/queues/chat.free/{verb}", json={"reason": "why"})
+    body = answer.json()
+    assert (body["desired"], body["generation"], body["reason"]) == (desired, 2, "why")
+    assert ([one.by for one in bench.gates.changes], bench.hint.sent) == (["admin"], 1)
+    assert body["concurrency"] == (1 if verb == "slow" else None)
+
+
+async def test_wrong_gate_moves_are_refused(bench: ApiBench) -> None:
+    async with bench.admin() as admin:
+        unknown = await admin.post("/v1/admin/queues/chat.gold/pause")
+        verb = await admin.post("/v1/admin/queues/chat.free/explode")
+        past = await admin.post(
+            "/v1/admin/queues/chat.free/pause", json={"until": "2026-11-23T11:00:00Z"}
+        )
+    assert unknown.status_code == 404
+    assert (verb.status_code, verb.json()["error"]["param"]) == (422, "verb")
+    assert (past.status_code, past.json()["error"]["param"]) == (422, "until")
+    assert not bench.gates.changes
+
+
+async def test_queues_show_what_workers_do(bench: ApiBench) -> None:
+    def worker(actual: str, generation: int) -> WorkerActual:
+        return WorkerActual("w", QueueActual(CHAT_FREE, actual, generation, 3), bench.clock.now())
+
+    async with bench.admin() as admin:
+
+        async def row() -> dict[str, object]:
+            rows: list[dict[str, object]] = (await admin.get("/v1/admin/queues")).json()["data"]
+            return next(one for one in rows if one["name"] == "chat.free")
+
+        assert (await row())["actual"] == "no_workers"
+        bench.gates.workers[CHAT_FREE] = [worker("running", 1), worker("running", 1)]
+        first = await row()
+        assert (first["actual"], first["in_flight"], first["ready"]) == ("running", 6, 7)
+        await admin.post("/v1/admin/queues/chat.free/pause")
+        assert (await row())["actual"] == "pausing"
+        bench.gates.workers[CHAT_FREE] = [worker("paused", 2)]
+        bench.depths.is_away = True
+        last = await row()
+        assert (last["actual"], last["ready"], last["consumers"]) == ("paused", None, None)
+
+
+async def test_a_budget_is_replaced_read_and_removed(bench: ApiBench) -> None:
+    body = {
+        "window": "month",
+        "limit_usd": "12.50",
+        "thresholds": [
+            {"at_usd": 0.1, "action": "alert"},
+            {"at_usd": "10", "action": "pause", "queues": ["embed.bulk"]},
+        ],
+    }
+    async with bench.admin() as admin:
+        put = await admin.put("/v1/admin/budgets/tier:free", json=body)
+        assert put.json() == {
+            "scope": "tier:free",
+            "window": "month",
+            "limit_usd": "12.5",
+            "thresholds": [
+                {
+                    "at_usd": "0.1",
+                    "action": "alert",
+                    "queues": [
+                        "chat.free",
+                        "chat.paid",
+                        "chat.premium",
+                        "embed.interactive",
+                        "embed.bulk",
+                    ],
+                },
+                {"at_usd": "10", "action": "pause", "queues": ["embed.bulk"]},
+            ],
+            "window_start": "2026-11-01T00:00:00Z",
+            "window_end": "2026-12-01T00:00:00Z",
+            "spent_usd": "0.25",
+            "held_usd": "0.05",
+        }
+        assert (await admin.get("/v1/admin/budgets/tier:free")).json() == put.json()
+        assert (await admin.get("/v1/admin/budgets")).json()["data"] == [put.json()]
+        assert (await admin.delete("/v1/admin/budgets/tier:free")).status_code == 204
+        assert (await admin.delete("/v1/admin/budgets/tier:free")).status_code == 404
+        assert (await admin.get("/v1/admin/budgets/tier:free")).status_code == 404
+    assert bench.hint.sent == 2
+
+
+@pytest.mark.parametrize(
+    ("scope", "body", "param"),
+    [
+        ("tier:gold", {"window": "day"}, "scope"),
+        ("planet", {"window": "day"}, "scope"),
+        ("global", {"window": "week"}, "window"),
+        ("global", {"window": "day", "limit_usd": "-1"}, "limit_usd"),
+        ("global", {"window": "day", "limit_usd": "NaN"}, "limit_usd"),
+        ("global", {"window": "day", "limit_usd": "1e-13"}, "limit_usd"),
+        (
+            "global",
+            {"window": "day", "thresholds": [{"at_usd": 1, "action": "alert"}] * 2},
+            "thresholds",
+        ),
+        (
+            "global",
+            {"window": "day", "thresholds": [{"at_usd": 1, "action": "pause", "queues": ["x"]}]},
+            "thresholds.0.queues.0",
+        ),
+    ],
+)
+async def test_a_wrong_budget_names_its_field(
+    bench: ApiBench, scope: str, body: dict[str, object], param: str
+) -> None:
+    async with bench.admin() as admin:
+        answer = await admin.put(f"/v1/admin/budgets/{scope}", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)
+
+
+async def test_usage_rows_carry_their_groups_keys(bench: ApiBench) -> None:
+    bench.reports.rows = [
+        UsageRow(
+            {"provider": "openai", "day": "2026-11-23"},
+            3, 10, 20, Decimal("1.50"), Decimal("0.00120"), 1, 0, 5, 9, None,
+        )
+    ]  # fmt: skip
+    async with bench.admin() as admin:
+        answer = await admin.get(
+            "/v1/admin/usage",
+            params={"group_by": "provider,day", "from": "2026-11-01", "to": "2026-11-23"},
+        )
+    assert answer.json()["data"] == [
+        {
+            "provider": "openai",
+            "day": "2026-11-23",
+            "requests": 3,
+            "input_tokens": 10,
+            "output_tokens": 20,
+            "neurons": "1.5",
+            "cost_usd": "0.0012",
+            "fallbacks": 1,
+            "errors": 0,
+            "p50_ms": 5,
+            "p95_ms": 9,
+            "p99_ms": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("group_by=planet", "group_by"),
+        ("group_by=user,user", "group_by"),
+        ("group_by=", "group_by"),
+        ("from=yesterday", "from"),
+        ("from=2026-11-02&to=2026-11-01", "from"),
+    ],
+)
+async def test_wrong_usage_questions_are_named(bench: ApiBench, query: str, param: str) -> None:
+    async with bench.admin() as admin:
+        answer = await admin.get(f"/v1/admin/usage?{query}")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)
+
+
+async def test_the_ledger_is_paged_by_id(bench: ApiBench) -> None:
+    bench.reports.entries = [entry(bench, f"att_{n}") for n in range(3)]
+    async with bench.admin() as admin:
+        first = (await admin.get("/v1/admin/ledger", params={"limit": 2})).json()
+        rest = (await admin.get("/v1/admin/ledger", params={"after": first["next"]})).json()
+    assert [row["id"] for row in first["data"]] == ["att_0", "att_1"]
+    assert (first["has_more"], first["next"]) == (True, "att_1")
+    assert ([row["id"] for row in rest["data"]], rest["has_more"]) == (["att_2"], False)
+    assert first["data"][0]["cost_usd"] == "0.000138"
+    assert first["data"][0]["corrects"] is None
+
+
+async def test_a_clean_reconciliation_has_no_drift(bench: ApiBench) -> None:
+    async with bench.admin() as admin:
+        found = (await admin.get("/v1/admin/reconciliation")).json()
+    assert found == {
+        "attempts_without_ledger": 0,
+        "ledger_without_attempt": 0,
+        "duplicate_entries": 0,
+        "open_holds": 0,
+        "expired_holds": 0,
+        "assumed": {"count": 0, "cost_usd": "0"},
+        "drift_usd": "0",
+    }
+
+
+async def test_probes_need_no_key(bench: ApiBench) -> None:
+    async with bench.client(None) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/readyz")).json() == {"status": "ready"}
+        bench.is_ready = False
+        unready = await client.get("/readyz")
+        assert (unready.status_code, unready.json()["failed"]) == (503, ["database"])
+        shown = (await client.get("/metrics")).text
+    assert 'sluiceway_http_requests_total{method="GET",route="/readyz",status="503"} 1.0' in shown
+
+
+def entry(bench: ApiBench, attempt_id: str) -> LedgerEntry:
+    return LedgerEntry(
+        id=AttemptId(attempt_id),
+        job_id=JobId("job_1"),
+        user_id=UserId("ann"),
+        key_id=KeyId("key_ann"),
+        tier=Tier.FREE,
+        operation=Operation.CHAT,
+        provider=Provider.OPENAI,
+        model="m",
+        model_answered=None,
+        price_id="p",
+        usage=TokenUsage(1, 2),
+        neurons=Decimal(0),
+        list_cost_usd=Decimal("0.0001380"),
+        cost_usd=Decimal("0.0001380"),
+        hold_usd=Decimal(0),
+        is_fallback=False,
+        is_error=False,
+        assumed=False,
+        latency_ms=5,
+        occurred_at=bench.clock.now() - timedelta(seconds=1),
+    )

@@ -12,7 +12,8 @@ from shared.domain.jobs import JobKind, OnInterrupt
 from shared.domain.outgoing import DelayedMessage, OutboxRow
 from shared.domain.work import Abandonment, JobFails, LostAttempt, LostJob
 from shared.persistence.arrays import Batch
-from shared.persistence.connections import statement
+from shared.persistence.connections import statement, transaction
+from shared.persistence.repositories.chunks import fail_pending_chunks
 from shared.persistence.repositories.outbox import INLINE_GRACE
 
 _EXPIRED = text("""
@@ -107,8 +108,10 @@ class PostgresLeases:
             "frame": frame.decode() if frame is not None else None,
             "grace": INLINE_GRACE,
         }
-        async with statement(self._engine) as connection:
-            rows = await connection.execute(_ABANDON, parameters)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(_ABANDON, parameters)).all()
+            if rows and error and job.kind is JobKind.INGEST:
+                await fail_pending_chunks(connection, [job.id])
             return [
                 OutboxRow(row.id, messages[row.message_id].message)
                 for row in rows

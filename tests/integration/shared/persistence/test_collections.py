@@ -1,15 +1,19 @@
 import asyncio
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.collections import IngestionStatus, IngestionView, NewIngestion, OnFallback
 from shared.domain.embedding_space import BGE_M3
 from shared.domain.ids import UserId
 from shared.domain.jobs import JobKind
+from shared.domain.outgoing import DelayedMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import JobFails, JobSucceeds
+from shared.domain.work import Abandonment, JobFails, JobSucceeds
+from shared.messages.endings import failure
 from shared.persistence.repositories.collections import PostgresCollections
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
+from shared.persistence.repositories.leases import PostgresLeases
 from tests.support.embedding_jobs import (
     USER,
     Table,
@@ -103,6 +107,19 @@ async def test_a_failed_job_fails_its_chunks_and_the_counts_add_up(engine: Async
     view = await _view(engine, ingestion)
     assert view.status is IngestionStatus.COMPLETED_WITH_FAILURES
     assert (view.embedded, view.failed) == (1, 2)
+
+
+async def test_a_job_whose_worker_is_lost_for_good_fails_its_chunks(engine: AsyncEngine) -> None:
+    ingestion = await ingested(engine, new_collection(), {"a": "x"})
+    await claimed(engine, ingestion.slices[0].job.id)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE jobs SET lease_until = now() - interval '1 second'"))
+    leases = PostgresLeases(engine)
+    (lost,) = await leases.expired(10)
+    frame = failure(lost.id, "worker_lost", "too often")
+    step = JobFails(ErrorView("worker_lost", "too often"))
+    await leases.abandon(Abandonment(lost, step, [DelayedMessage(frame)], frame.body))
+    assert (await _view(engine, ingestion)).failed == 1
 
 
 async def test_a_document_again_replaces_its_chunks_and_vectors(engine: AsyncEngine) -> None:

@@ -1,6 +1,6 @@
 """Talks to the HTTP API as any other client does, and turns its refusals into one line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,15 +82,6 @@ class ApiClient:
         """
         return self._call(method, path, json=None if body is None else dict(body))
 
-    def upload(self, path: str, lines: Iterator[bytes]) -> JsonObject:
-        """Stream NDJSON lines and return the answer.
-
-        Raises:
-            ApiFailedError: The API refused or did not answer.
-        """
-        headers = {"Content-Type": "application/x-ndjson"}
-        return self._call("POST", path, content=lines, headers=headers)
-
     def _call(
         self,
         method: str,
@@ -98,8 +89,6 @@ class ApiClient:
         *,
         params: Mapping[str, str | int] | None = None,
         json: JsonObject | None = None,
-        content: Iterator[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
     ) -> JsonObject:
         try:
             answer = httpx.request(
@@ -107,8 +96,7 @@ class ApiClient:
                 f"{self._url}{path}",
                 params=params,
                 json=json,
-                content=content,
-                headers=self._headers | dict(headers or {}),
+                headers=self._headers,
                 timeout=_TIMEOUT,
             )
         except httpx.ConnectError:

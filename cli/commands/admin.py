@@ -16,6 +16,7 @@ budgets = typer.Typer(no_args_is_help=True, help="Spending limits.")
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 
 _QUEUE_COLUMNS = ("name", "desired", "actual", "ready", "unacked", "consumers", "reason", "until")
+_BUDGET_COLUMNS = ("scope", "window", "limit_usd", "spent_usd", "thresholds")
 _KEY_COLUMNS = ("id", "user_id", "tier", "scopes", "expires_at")
 ReasonOption = Annotated[str, typer.Option(help="Shown to whoever waits.")]
 UntilOption = Annotated[str | None, typer.Option(help="Reopen at this time (ISO 8601).")]
@@ -59,8 +60,14 @@ def close(
 
 
 @budgets.command("show")
-def show_budget(context: typer.Context, scope: str = "global") -> None:
-    """Show a budget and what of it is spent."""
+def show_budget(
+    context: typer.Context,
+    scope: Annotated[str | None, typer.Argument(help="Such as global or user:ann.")] = None,
+) -> None:
+    """Show a budget and what of it is spent; without a scope, list all."""
+    if scope is None:
+        _list(common(context), "/v1/admin/budgets", _BUDGET_COLUMNS)
+        return
     _show(common(context), "GET", f"/v1/admin/budgets/{quote(scope, safe=':')}")
 
 

@@ -1,20 +1,16 @@
 """`sluiceway ingest` and `sluiceway search`: documents in, nearest texts out."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.api_client import ApiClient, ApiFailedError, JsonObject
+from cli.api_client import ApiClient, JsonObject
+from cli.documents_file import document_pages
+from cli.ingesting import until_ended
 from cli.options import common
 from cli.output import failures_in_one_line, print_fields, print_json, print_table, rows_of
-
-_ENDED = frozenset({"completed", "completed_with_failures", "cancelled", "failed"})
-_POLL_SECONDS = 0.5
 
 
 def ingest(
@@ -28,14 +24,15 @@ def ingest(
     with failures_in_one_line():
         client = options.user()
         client.send("PUT", f"/v1/collections/{collection}", {})
-        accepted = client.upload(f"/v1/collections/{collection}/documents", _lines(file))
+        ids = [_submit(client, collection, page) for page in document_pages(file)]
+        result: JsonObject = {"ingestions": [*ids]}
         if wait:
-            accepted = asyncio.run(_until_ended(client, accepted, quiet=options.as_json))
+            result = asyncio.run(until_ended(client, ids, quiet=options.as_json))
     if options.as_json:
-        print_json(accepted)
+        print_json(result)
     else:
-        print_fields(accepted)
-    if accepted.get("status") in {"cancelled", "failed"}:
+        print_fields(result)
+    if result.get("status") in {"cancelled", "failed"}:
         raise typer.Exit(1)
 
 
@@ -56,27 +53,6 @@ def search(
         print_table(rows_of(answer, "matches"), ("score", "document_id", "chunk", "text"))
 
 
-def _lines(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as content:
-        yield from content
-
-
-async def _until_ended(client: ApiClient, accepted: JsonObject, *, quiet: bool) -> JsonObject:
-    ingestion_id = accepted.get("ingestion_id")
-    if not isinstance(ingestion_id, str):
-        raise ApiFailedError("the API named no ingestion to wait for")
-    columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
-        bar = progress.add_task("embedding", total=None)
-        while True:
-            state = client.get(f"/v1/ingestions/{ingestion_id}")
-            done = sum(_count(state, name) for name in ("embedded", "deduplicated", "failed"))
-            progress.update(bar, total=_count(state, "chunks") or None, completed=done)
-            if state.get("status") in _ENDED:
-                return state
-            await asyncio.sleep(_POLL_SECONDS)
-
-
-def _count(state: JsonObject, name: str) -> int:
-    value = state.get(name)
-    return value if isinstance(value, int) else 0
+def _submit(client: ApiClient, collection: str, page: list[JsonObject]) -> str:
+    path = f"/v1/collections/{collection}/documents"
+    return str(client.send("POST", path, {"documents": [*page]})["ingestion_id"])

@@ -48,6 +48,7 @@ class ResultStream:
         self._queue: AbstractRobustQueue | None = None
         self._watches: dict[str, set[Watch]] = {}
         self._bound: set[str] = set()
+        self._binds: set[asyncio.Task[None]] = set()
         self._binding = asyncio.Lock()
         self._look = asyncio.Event()
         self._left = asyncio.Event()
@@ -88,7 +89,11 @@ class ResultStream:
         self._watches.setdefault(key, set()).add(watch)
         self._count()
         try:
-            await self._bind(key)
+            # Cancelling a call to the broker would close the channel under every watcher.
+            binding = asyncio.create_task(self._bind(key))
+            self._binds.add(binding)
+            binding.add_done_callback(self._binds.discard)
+            await asyncio.shield(binding)
             yield watch
         finally:
             # Nothing is awaited here: a cancelled watcher could not finish it.

@@ -11,9 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from shared.domain.errors import DatabaseUnavailableError
 
 
-def is_deadlock(error: DBAPIError) -> bool:
-    """Tell whether the statement was rolled back only because of its company."""
-    return isinstance(error.orig, DeadlockDetected | SerializationFailure)
+def lost_to_company(error: BaseException) -> bool:
+    """Tell whether a statement was rolled back only because of what ran beside it."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and isinstance(
+        cause.orig, DeadlockDetected | SerializationFailure
+    )
 
 
 @asynccontextmanager
@@ -44,8 +47,6 @@ async def _translated() -> AsyncGenerator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
-        if isinstance(error, DBAPIError) and is_deadlock(error):
-            raise
         raise DatabaseUnavailableError(
             f"the database did not answer: {type(error).__name__}"
         ) from error

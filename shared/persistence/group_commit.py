@@ -7,15 +7,17 @@ is tried again; one that fails for good is tried item by item, so that a bad ite
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError
-
-from shared.persistence.connections import is_deadlock
+from shared.domain.errors import DatabaseUnavailableError, TransientError
+from shared.persistence.connections import lost_to_company
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 _TRIES = 5
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
 
 
 class GroupCommit(Generic[ItemT, ResultT]):
@@ -24,15 +26,19 @@ class GroupCommit(Generic[ItemT, ResultT]):
     Args:
         execute: Takes items, commits, and returns one result per item, in order.
         max_items: The most items of one batch.
+        patience: How long a batch is repeated while the database is away. Only for an `execute`
+            that may be repeated when nobody knows whether it has committed.
     """
 
     def __init__(
         self,
         execute: Callable[[Sequence[ItemT]], Coroutine[None, None, Sequence[ResultT]]],
         max_items: int = 256,
+        patience: timedelta = timedelta(0),
     ) -> None:
         self._execute = execute
         self._max_items = max_items
+        self._patience_seconds = patience.total_seconds()
         self._pending: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._runner: asyncio.Task[None] | None = None
 
@@ -52,7 +58,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     async def _commit(self, batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]]) -> None:
         outcome = await self._tried([item for item, _ in batch])
-        if isinstance(outcome, DBAPIError) and len(batch) > 1:
+        if len(batch) > 1 and _may_be_one_items_fault(outcome):
             for one in batch:
                 await self._commit([one])
             return
@@ -65,17 +71,39 @@ class GroupCommit(Generic[ItemT, ResultT]):
                 future.set_result(outcome[position])
 
     async def _tried(self, items: Sequence[ItemT]) -> Sequence[ResultT] | BaseException:
-        error: BaseException = asyncio.CancelledError()
-        for _ in range(_TRIES):
-            # As a task, an outcome of any kind reaches the callers: none is left waiting for ever.
-            task = asyncio.create_task(self._execute(items))
-            await asyncio.wait([task])
-            if task.cancelled():
-                break
-            failure = task.exception()
-            if failure is None:
-                return task.result()
-            error = failure
-            if not (isinstance(failure, DBAPIError) and is_deadlock(failure)):
-                break
-        return error
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._patience_seconds
+        tries, pause_seconds = 1, _FIRST_PAUSE_SECONDS
+        while True:
+            outcome = await self._once(items)
+            if not isinstance(outcome, DatabaseUnavailableError):
+                return outcome
+            if lost_to_company(outcome):
+                if tries == _TRIES:
+                    return outcome
+                tries += 1
+            elif loop.time() + pause_seconds > end:
+                return outcome
+            else:
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _once(self, items: Sequence[ItemT]) -> Sequence[ResultT] | BaseException:
+        # As a task, an outcome of any kind reaches the callers: none is left waiting for ever.
+        task = asyncio.create_task(self._execute(items))
+        await asyncio.wait([task])
+        if task.cancelled():
+            return asyncio.CancelledError()
+        error = task.exception()
+        if error is not None:
+            return error
+        results = task.result()
+        if len(results) != len(items):
+            return RuntimeError(f"{len(results)} results for a batch of {len(items)}")
+        return results
+
+
+def _may_be_one_items_fault(outcome: object) -> bool:
+    if not isinstance(outcome, Exception):
+        return False
+    return lost_to_company(outcome) or not isinstance(outcome, TransientError)

@@ -57,7 +57,8 @@ class AttemptRepository(Protocol):
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
         """Take the job's lease, open an attempt and hold its worst-case cost, or say why not.
 
-        Idempotent by attempt id. A job that this worker holds already gets a further attempt.
+        Idempotent by attempt id. A job that this worker holds already gets a further attempt once
+        the last one is settled.
         """
         ...
 
@@ -71,9 +72,10 @@ class AttemptRepository(Protocol):
     async def park(
         self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
     ) -> None:
-        """Let a queued job wait for room in budget `scope`; its command leaves at `until`.
+        """Let a queued job wait for room in budget `scope`; its command leaves by `until`.
 
-        Raising or removing the budget makes parked commands leave at once.
+        Raising or removing the budget makes parked commands leave at once; they also look for
+        room again every ten minutes.
         """
         ...
 

@@ -21,6 +21,8 @@ from shared.persistence.repositories.outbox import INLINE_GRACE
 from shared.persistence.repositories.settling import settle_batch
 from shared.persistence.repositories.terminal import END_JOB, end_parameters
 
+_LOOK_AGAIN = timedelta(minutes=10)
+"""How soon a parked command comes back, in case room was made just before it was parked."""
 _PARK = text("""
     WITH parked AS (
         UPDATE jobs SET waiting_reason = 'budget', waiting_until = :until,
@@ -28,7 +30,9 @@ _PARK = text("""
         WHERE id = :job_id AND status = 'queued' RETURNING id
     )
     INSERT INTO outbox (message_id, exchange, routing_key, body, parked_by, available_at)
-    SELECT :message_id, :exchange, :routing_key, :body, :scope, :until FROM parked
+    SELECT :message_id, :exchange, :routing_key, :body, :scope,
+        least(:until, now() + CAST(:look_again AS interval))
+    FROM parked
 """)
 _GIVE_BACK = text("""
     WITH freed AS (
@@ -54,13 +58,26 @@ _CHECKPOINT = text("""
 """)
 
 
-class PostgresAttempts:
-    """Implements `AttemptRepository`."""
+PATIENCE = timedelta(minutes=1)
+"""How long a claim or a settlement is repeated while the database is away; both are idempotent."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+
+class PostgresAttempts:
+    """Implements `AttemptRepository`.
+
+    Args:
+        engine: The database.
+        patience: How long claims and settlements outlast an outage.
+    """
+
+    def __init__(self, engine: AsyncEngine, patience: timedelta = PATIENCE) -> None:
         self._engine = engine
-        self._claim: GroupCommit[ClaimRequest, ClaimOutcome] = GroupCommit(self._claim_batch)
-        self._settle: GroupCommit[Settlement, SettledJob] = GroupCommit(self._settle_batch)
+        self._claim: GroupCommit[ClaimRequest, ClaimOutcome] = GroupCommit(
+            self._claim_batch, patience=patience
+        )
+        self._settle: GroupCommit[Settlement, SettledJob] = GroupCommit(
+            self._settle_batch, patience=patience
+        )
 
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
         """Take the job's lease, open an attempt and hold its worst-case cost."""
@@ -74,7 +91,13 @@ class PostgresAttempts:
         self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
     ) -> None:
         """Let a queued job wait for room in budget `scope`."""
-        parameters = {"job_id": job_id, "scope": scope, "until": until, **_message(command)}
+        parameters = {
+            "job_id": job_id,
+            "scope": scope,
+            "until": until,
+            "look_again": _LOOK_AGAIN,
+            **_message(command),
+        }
         async with statement(self._engine) as connection:
             await connection.execute(_PARK, parameters)
 

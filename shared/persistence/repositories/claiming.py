@@ -5,6 +5,7 @@ Budgets are checked against the batch's running total, under the budget rows' lo
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +15,8 @@ from shared.domain.usage import TokenUsage
 from shared.domain.work import Claimed, ClaimOutcome, ClaimRequest, NoRoom, Unclaimable
 from shared.persistence.arrays import Batch
 
+_HOLDS_LAST = timedelta(seconds=10)
+"""When to look again for room that only the holds of calls under way are taking."""
 _REQUEST = Batch(
     job_id="text",
     attempt_id="text",
@@ -45,7 +48,9 @@ _CLAIM = text(f"""
             CASE
                 WHEN j.id IS NULL THEN 'missing'
                 WHEN o.id IS NOT NULL THEN 'opened'
-                WHEN j.status = 'running' AND j.lease_owner = :worker THEN 'claimable'
+                WHEN j.status = 'running' AND j.lease_owner = :worker AND NOT EXISTS (
+                    SELECT FROM attempts a WHERE a.job_id = j.id AND a.outcome = 'running'
+                ) THEN 'claimable'
                 WHEN j.status = 'running' THEN 'leased'
                 WHEN j.status <> 'queued' THEN 'done'
                 WHEN j.deadline <= :now THEN 'deadline_passed'
@@ -55,20 +60,21 @@ _CLAIM = text(f"""
             ON o.id = r.attempt_id
     ),
     budget AS MATERIALIZED (
-        SELECT b.scope, b."window", b.limit_usd, b.held_usd +
+        SELECT b.scope, b."window", b.limit_usd, b.held_usd,
             CASE WHEN b.window_start < CASE b."window" WHEN 'day' THEN CAST(:day AS timestamptz)
-                ELSE CAST(:month AS timestamptz) END THEN 0 ELSE b.spent_usd END AS used_usd
+                ELSE CAST(:month AS timestamptz) END THEN 0 ELSE b.spent_usd END AS spent_usd
         FROM budgets b WHERE b.scope = ANY(CAST(:scopes AS text[])) ORDER BY b.scope FOR UPDATE
     ),
     demand AS (
-        SELECT v.position, b.scope, b."window", b.limit_usd, b.used_usd
+        SELECT v.position, b.scope, b."window", b.limit_usd,
+            b.spent_usd + v.hold_usd > b.limit_usd AS is_spent, b.spent_usd + b.held_usd
             + sum(v.hold_usd) OVER (PARTITION BY b.scope ORDER BY v.position) AS total_usd
         FROM verdict v JOIN scope USING (position) JOIN budget b USING (scope)
         WHERE v.verdict = 'claimable'
     ),
     blocked AS MATERIALIZED (
-        SELECT DISTINCT ON (position) position, scope, "window"
-        FROM demand WHERE total_usd > limit_usd ORDER BY position, scope
+        SELECT DISTINCT ON (position) position, scope, "window", is_spent
+        FROM demand WHERE total_usd > limit_usd ORDER BY position, is_spent DESC, scope
     ),
     admitted AS MATERIALIZED (
         SELECT v.*, v.attempt_count
@@ -100,7 +106,7 @@ _CLAIM = text(f"""
     SELECT v.position, v.verdict, v.cost_usd, v.failure_count, v.created_at,
         v.input_tokens, v.output_tokens, v.neurons,
         coalesce(a.number, v.opened_number) AS number, c.request,
-        blocked.scope AS blocked_by, blocked."window" AS blocked_window
+        blocked.scope AS blocked_by, blocked."window" AS blocked_window, blocked.is_spent
     FROM verdict v LEFT JOIN admitted a USING (position) LEFT JOIN blocked USING (position)
     LEFT JOIN job_contents c
         ON c.job_id = v.job_id AND coalesce(a.number, v.opened_number) IS NOT NULL
@@ -164,6 +170,7 @@ def _outcome(fields: RowMapping, request: ClaimRequest) -> ClaimOutcome:
             created_at=fields["created_at"],
         )
     if fields["blocked_by"] is not None:
-        until = Window(fields["blocked_window"]).end(request.now)
-        return NoRoom(fields["blocked_by"], until)
+        if not fields["is_spent"]:
+            return NoRoom(fields["blocked_by"], request.now + _HOLDS_LAST)
+        return NoRoom(fields["blocked_by"], Window(fields["blocked_window"]).end(request.now))
     return Unclaimable(fields["verdict"])

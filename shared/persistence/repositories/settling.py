@@ -1,4 +1,9 @@
-"""The settle statement: attempts closed, jobs moved on, messages and deliveries written at once."""
+"""The settle statement: attempts closed, jobs moved on, messages and deliveries written at once.
+
+Jobs are locked before attempts, as by the lease sweeper: of the two, one comes first and the other
+then finds nothing to do. Settling shows that the worker is alive, so a lease that goes on is long
+enough for its next step.
+"""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -56,6 +61,11 @@ _MESSAGE = Batch(
 )
 _SETTLE = text(f"""
     WITH new AS (SELECT * FROM {_SETTLEMENT.table("n")}),
+    ours AS MATERIALIZED (
+        SELECT id FROM jobs
+        WHERE id = ANY(CAST(:job_id AS text[])) AND status = 'running' AND lease_owner = :worker
+        ORDER BY id FOR UPDATE
+    ),
     closed AS (
         UPDATE attempts a SET outcome = n.outcome, error_code = n.error_code,
             error_message = n.error_message, provider_request_id = n.request_id,
@@ -63,7 +73,8 @@ _SETTLE = text(f"""
             output_tokens = n.output_tokens, neurons_reported = n.neurons_reported,
             neurons = n.neurons, cost_usd = n.cost_usd, latency_ms = n.latency_ms,
             finished_at = n.finished_at
-        FROM new n WHERE a.id = n.attempt_id AND a.outcome = 'running' AND a.worker = :worker
+        FROM new n JOIN ours ON ours.id = n.job_id
+        WHERE a.id = n.attempt_id AND a.outcome = 'running' AND a.worker = :worker
         RETURNING a.id, a.provider, a.model, a.is_fallback
     ),
     moved AS (
@@ -78,13 +89,14 @@ _SETTLE = text(f"""
             waiting_reason = n.waiting_reason, waiting_until = n.waiting_until,
             waiting_detail = n.waiting_detail,
             lease_owner = CASE n.next_status WHEN 'running' THEN j.lease_owner END,
-            lease_until = CASE n.next_status WHEN 'running' THEN j.lease_until END,
+            lease_until = CASE n.next_status WHEN 'running'
+                THEN greatest(j.lease_until, now() + CAST(:grace AS interval)) END,
             finished_at = CASE WHEN n.frame IS NOT NULL THEN n.finished_at END,
             latency_ms = CASE WHEN n.frame IS NOT NULL
                 THEN greatest(0, extract(epoch FROM n.finished_at - j.created_at) * 1000) END
         FROM closed c JOIN new n ON n.attempt_id = c.id
         CROSS JOIN LATERAL (SELECT CAST(n.outcome = 'succeeded' AS integer) AS succeeded) AS s
-        WHERE j.id = n.job_id AND j.status = 'running' AND j.lease_owner = :worker
+        WHERE j.id = n.job_id
         RETURNING j.id, j.user_id
     ),
     done AS MATERIALIZED (

@@ -12,3 +12,11 @@ async def engine(database_url: str) -> AsyncGenerator[AsyncEngine]:
     engine = create_engine(database_url)
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+async def second_engine(database_url: str) -> AsyncGenerator[AsyncEngine]:
+    """The same database as another process sees it."""
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()

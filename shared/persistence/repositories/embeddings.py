@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import orjson
 from sqlalchemy import text
@@ -18,6 +19,7 @@ from shared.domain.work import JobFails, JobSucceeds, SettledJob, Settlement, St
 from shared.persistence.arrays import Batch
 from shared.persistence.connections import statement, transaction
 from shared.persistence.group_commit import GroupCommit
+from shared.persistence.repositories.attempts import PATIENCE
 from shared.persistence.repositories.chunks import fail_pending_chunks, store_vectors
 from shared.persistence.repositories.settling import settle_batch
 from shared.persistence.repositories.terminal import END_JOB, end_parameters
@@ -58,11 +60,18 @@ class _Paid:
 
 
 class PostgresEmbeddings:
-    """Implements `EmbeddingRepository`; concurrent settlements share a commit."""
+    """Implements `EmbeddingRepository`; concurrent settlements share a commit.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        engine: The database.
+        patience: How long settlements outlast an outage.
+    """
+
+    def __init__(self, engine: AsyncEngine, patience: timedelta = PATIENCE) -> None:
         self._engine = engine
-        self._settle: GroupCommit[_Paid, SettledJob] = GroupCommit(self._settle_batch, _MAX_BATCH)
+        self._settle: GroupCommit[_Paid, SettledJob] = GroupCommit(
+            self._settle_batch, _MAX_BATCH, patience
+        )
 
     async def pending(self, job_id: JobId, kind: JobKind) -> EmbeddingWork:
         """Return the job's texts that have no vector yet; none when there is no such job."""

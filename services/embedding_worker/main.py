@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
@@ -15,7 +17,7 @@ from services.embedding_worker.use_cases.attempt import BatchAttempt
 from services.embedding_worker.use_cases.embed_texts import EmbedJob
 from services.embedding_worker.use_cases.index_vectors import IndexVectors
 from services.embedding_worker.use_cases.ports import Identity, Ports
-from shared.domain.catalog import Operation
+from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind
 from shared.domain.pricing import PriceBook, PriceRow
@@ -25,6 +27,7 @@ from shared.messages.commands import EmbedTexts
 from shared.messaging.ticking import Ticker, start_rounds
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
+from shared.observability.health import Check
 from shared.observability.metrics import Metrics
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
@@ -33,6 +36,11 @@ from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.ports.clock import Clock
+from shared.ports.embeddings import EmbeddingRepository, VectorIndex
+from shared.ports.gates import GateRepository
+from shared.ports.messaging import Outbox
+from shared.ports.providers import EmbeddingModel
+from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
@@ -68,7 +76,38 @@ class RoutedByTable:
         return self._prices.price_at(candidate.provider, candidate.model, self._clock.now())
 
 
-async def run(settings: Settings) -> None:
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """What the worker reaches beside the broker."""
+
+    attempts: AttemptRepository
+    embeddings: EmbeddingRepository
+    vectors: VectorIndex
+    gates: GateRepository
+    outbox: Outbox
+    models: Mapping[Provider, EmbeddingModel]
+    database_answers: Check
+
+
+@asynccontextmanager
+async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
+    """Give the database's and the providers' adapters for the time of the block."""
+    engine = create_engine(settings.database.url)
+    providers = build_providers(settings.cloudflare, settings.openai)
+    yield Adapters(
+        attempts=PostgresAttempts(engine),
+        embeddings=PostgresEmbeddings(engine),
+        vectors=PostgresVectors(engine),
+        gates=PostgresGates(engine),
+        outbox=PostgresOutbox(engine),
+        models=providers.embedding,
+        database_answers=lambda: answers(engine),
+    )
+    await providers.aclose()
+    await engine.dispose()
+
+
+async def run(settings: Settings, adapters: Adapters) -> None:
     """Work until SIGTERM."""
     clock, ids = SystemClock(), RandomIds()
     table = load_routing_table(settings.routing.routing)
@@ -77,22 +116,19 @@ async def run(settings: Settings) -> None:
     identity = Identity(
         ids.new(settings.process.name), timedelta(seconds=settings.process.lease_seconds)
     )
-    engine = create_engine(settings.database.url)
-    attempts = PostgresAttempts(engine)
     connections = await Connections.open(settings.broker, settings.process)
-    providers = build_providers(settings.cloudflare, settings.openai)
     worker = WorkerProcess(
         connections,
         settings.process,
         worker=identity.worker,
-        gates=PostgresGates(engine),
-        outbox=PostgresOutbox(engine),
-        attempts=attempts,
+        gates=adapters.gates,
+        outbox=adapters.outbox,
+        attempts=adapters.attempts,
     )
     ports = Ports(
-        attempts=attempts,
-        embeddings=PostgresEmbeddings(engine),
-        models=providers.embedding,
+        attempts=adapters.attempts,
+        embeddings=adapters.embeddings,
+        models=adapters.models,
         committed=worker.relay,
         publisher=connections.publisher,
         gate=worker.keeper,
@@ -101,14 +137,18 @@ async def run(settings: Settings) -> None:
     )
     route = RoutedByTable(table, prices, settings.routing.rollout * 100, clock)
     subscribe(worker, EmbedJob(ports, route, BatchAttempt(ports, identity)))
-    index = IndexVectors(PostgresVectors(engine), lambda: worker.in_flight.is_empty)
+    index = IndexVectors(adapters.vectors, lambda: worker.in_flight.is_empty)
     rounds = start_rounds(_keep_indexing(index, identity.worker), "vector-index")
-    await worker.serve(lambda: answers(engine), Metrics())
+    await worker.serve(adapters.database_answers, Metrics())
     rounds.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await rounds
-    await providers.aclose()
-    await engine.dispose()
+
+
+async def work(settings: Settings) -> None:
+    """Run with the real adapters."""
+    async with open_adapters(settings) as adapters:
+        await run(settings, adapters)
 
 
 async def _keep_indexing(index: IndexVectors, worker: str) -> None:
@@ -125,7 +165,7 @@ def main() -> None:
     """Start the process."""
     settings = load_settings()
     logging.configure(settings.process.name, settings.process.log_level)
-    uvloop.run(run(settings))
+    uvloop.run(work(settings))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,12 @@ def create_app(parts: ApiParts) -> FastAPI:
 def _job_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[APIRouter]:
     gates = Gates(parts.stores.gates, parts.clock, parts.limits.gate_age)
     acceptance = Acceptance(
-        parts.stores.jobs, gates, parts.broker.flush, parts.routing, parts.clock
+        parts.stores.jobs,
+        gates,
+        parts.broker.flush,
+        parts.routing,
+        parts.clock,
+        lambda queue: parts.metrics.count("sluiceway_jobs_accepted_total", queue),
     )
     embed_jobs = EmbedJobs(parts.ids, parts.clock)
     results = Results(parts.stores.embeddings)
@@ -116,8 +121,7 @@ def _collection_routers(
     ingest = IngestDocuments(
         by_name,
         parts.stores.collections,
-        acceptance.gates,
-        parts.broker.flush,
+        acceptance,
         SliceCutter(embed_jobs, parts.ids, parts.clock),
     )
     query_vectors = QueryVectors(

@@ -11,9 +11,8 @@ import orjson
 from services.api.schemas.requests import DocumentBody
 from services.api.use_cases.collections import Collections, declared_space
 from services.api.use_cases.embed_jobs import EmbedJobs, EmbedOrder
-from services.api.use_cases.flushing import GatheredFlush
-from services.api.use_cases.gates import Gates
 from services.api.use_cases.refusals import invalid
+from services.api.use_cases.submitting import Acceptance
 from shared.domain.access import Caller
 from shared.domain.batching import BGE_M3_LIMITS, OPENAI_EMBEDDING_LIMITS, PackingLimits, pack
 from shared.domain.catalog import Provider
@@ -39,14 +38,12 @@ class IngestDocuments:
         self,
         collections: Collections,
         repository: CollectionRepository,
-        gates: Gates,
-        flush: GatheredFlush,
+        acceptance: Acceptance,
         cutter: "SliceCutter",
     ) -> None:
         self._collections = collections
         self._repository = repository
-        self._gates = gates
-        self._flush = flush
+        self._acceptance = acceptance
         self._cutter = cutter
 
     async def __call__(
@@ -59,9 +56,11 @@ class IngestDocuments:
         """
         collection = await self._collections.get(caller, name)
         _require_distinct(documents)
-        await self._gates.admit(EMBED_BULK)
+        await self._acceptance.gates.admit(EMBED_BULK)
         ingestion = self._cutter.cut(caller, collection, documents)
-        self._flush.add(await self._repository.ingest(ingestion))
+        self._acceptance.flush.add(await self._repository.ingest(ingestion))
+        for one in ingestion.slices:
+            self._acceptance.on_accepted(one.job.queue)
         return ingestion.id
 
 

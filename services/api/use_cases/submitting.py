@@ -3,6 +3,7 @@
 Idempotent by (user, idempotency key): the same request again gives the same job.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,13 +25,14 @@ JOBS_EXCHANGE = "jobs"
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What every submission goes through."""
+    """What every submission goes through; `on_accepted` is told the queue of each new job."""
 
     jobs: JobRepository
     gates: Gates
     flush: GatheredFlush
     routing: RoutingTable
     clock: Clock
+    on_accepted: Callable[[str], None]
 
     def require_model(self, caller: Caller, operation: Operation, model: str) -> None:
         """Make sure that the caller's tier may ask for the model.
@@ -75,6 +77,7 @@ class Acceptance:
         if outcome.outbox is None:
             return await self._earlier(outcome.job_id, job)
         self.flush.add([outcome.outbox])
+        self.on_accepted(job.queue)
         return _accepted(job.id, job.kind, job.queue, job.created_at)
 
     async def _earlier(self, job_id: JobId, job: NewJob) -> JobAccepted:

@@ -38,6 +38,7 @@ async def test_an_accepted_chat_is_durable_and_its_command_leaves(bench: ApiBenc
     assert job.metadata_json == '{"a":[1]}'
     await bench.parts.broker.flush.drain()
     [row] = bench.relay.rows
+    assert b'sluiceway_jobs_accepted_total{queue="chat.free"} 1.0' in bench.metrics.render()
     assert (row.message.exchange, row.message.routing_key) == ("jobs", "chat.free")
     command = CompleteChat.model_validate_json(row.message.body)
     assert (command.job_id, command.max_output_tokens) == (body["id"], 512)

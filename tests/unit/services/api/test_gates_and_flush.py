@@ -1,0 +1,74 @@
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from services.api.use_cases.authenticate import JOBS_SCOPE, Authenticate
+from services.api.use_cases.flushing import GatheredFlush
+from services.api.use_cases.gates import Gates
+from shared.domain.errors import DatabaseUnavailableError
+from shared.domain.gates import CHAT_FREE
+from shared.domain.outgoing import OutboxRow, OutgoingMessage
+from tests.support.api_bench import ApiBench
+
+SECOND = timedelta(seconds=1)
+
+
+def row(number: int) -> OutboxRow:
+    return OutboxRow(number, OutgoingMessage(f"msg_{number}", "jobs", "chat.free", b"{}"))
+
+
+class SlowRelay:
+    """Holds its first batch until it is let go."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.go = asyncio.Event()
+
+    async def flush(self, rows: Sequence[OutboxRow]) -> None:
+        self.batches.append([one.id for one in rows])
+        await self.go.wait()
+
+
+async def test_gates_are_read_once_per_age(bench: ApiBench) -> None:
+    gates = Gates(bench.gates, bench.clock, SECOND)
+    await asyncio.gather(*(gates.admit(CHAT_FREE) for _ in range(50)))
+    assert bench.gates.reads == 1
+    bench.clock.advance(SECOND)
+    await gates.admit(CHAT_FREE)
+    assert bench.gates.reads == 2
+
+
+async def test_without_a_database_the_last_reading_counts(bench: ApiBench) -> None:
+    gates = Gates(bench.gates, bench.clock, SECOND)
+    bench.gates.is_away = True
+    with pytest.raises(DatabaseUnavailableError):
+        await gates.admit(CHAT_FREE)
+    bench.gates.is_away = False
+    await gates.admit(CHAT_FREE)
+    bench.gates.is_away = True
+    bench.clock.advance(SECOND)
+    await gates.admit(CHAT_FREE)
+
+
+async def test_what_gathers_while_a_batch_is_under_way_goes_next() -> None:
+    relay = SlowRelay()
+    flush = GatheredFlush(relay)
+    flush.add([row(1)])
+    await asyncio.sleep(0)
+    for number in (2, 3, 4):
+        flush.add([row(number)])
+    relay.go.set()
+    await flush.drain()
+    assert relay.batches == [[1], [2, 3, 4]]
+
+
+async def test_remembered_keys_are_bounded(bench: ApiBench) -> None:
+    authenticate = Authenticate(
+        bench.keys, bench.clock, admin_key="x" * 16, age=SECOND, remembered=1
+    )
+    for name in ("ann", "ann", "bob", "ann"):
+        caller = await authenticate.caller(f"Bearer sk-slw-{name}", JOBS_SCOPE)
+        assert caller.user_id == name
+    assert bench.keys.lookups == 3

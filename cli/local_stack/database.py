@@ -85,10 +85,8 @@ class EmbeddedDatabase:
             await self._server.stop(_STOP_SECONDS)
             self._server = None
         if self._files is not None:
-            if discard:
-                self._files.remove()
-            else:
-                self._files.remove_programs()
+            await asyncio.to_thread(self._files.remove if discard else self._files.keep)
+            self._files = None
 
     @property
     def is_new(self) -> bool:

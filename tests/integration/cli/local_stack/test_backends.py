@@ -44,6 +44,16 @@ async def test_data_outlives_a_database_server(tmp_path: Path) -> None:
     await second.stop(discard=True)
 
 
+async def test_a_stopped_database_leaves_its_data_in_the_home_alone(tmp_path: Path) -> None:
+    server = _database(tmp_path)
+    await server.start()
+    running = (tmp_path / "postgres").resolve()
+    await server.stop()
+    assert (tmp_path / "postgres" / "data").is_dir()
+    assert not (tmp_path / "postgres").is_symlink()
+    assert running == tmp_path / "postgres" or not running.exists()
+
+
 async def test_the_database_offers_vectors(tmp_path: Path) -> None:
     server = _database(tmp_path)
     async with await psycopg.AsyncConnection.connect(await server.start()) as connection:

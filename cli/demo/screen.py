@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 _INDENT = 4
+_FILE_WIDTH = 100
 _FRAMES_PER_SECOND = 12
 
 
@@ -20,6 +20,8 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        if not console.is_terminal:
+            console.width = _FILE_WIDTH
 
     @property
     def width(self) -> int:
@@ -36,7 +38,9 @@ class Screen:
 
     def fact(self, text: str) -> None:
         """Print something that has been checked."""
-        self._console.print(Padding(f"[green]✓[/] {escape(text)}", (0, 0, 0, 2), expand=False))
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_row("  [green]✓[/]", escape(text))
+        self._console.print(line)
 
     def note(self, text: str) -> None:
         """Print something that is only said."""
@@ -47,10 +51,15 @@ class Screen:
         self._console.print(f"\n[bold red]✗ The demo failed:[/] {escape(text)}")
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table; the columns of headings that begin with `>` are flush right."""
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in headings:
-            table.add_column(heading.removeprefix(">"), justify=_justification(heading))
+        """Print a table; columns of headings that begin with `>` are flush right and never cut."""
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+        for heading, *cells in zip(headings, *rows, strict=True):
+            name = heading.removeprefix(">")
+            if name == heading:
+                table.add_column(escape(name))
+            else:
+                widest = max(map(len, (name, *cells)))
+                table.add_column(escape(name), no_wrap=True, justify="right", min_width=widest)
         for row in rows:
             table.add_row(*(escape(cell) for cell in row))
         self._console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
@@ -80,7 +89,3 @@ class Screen:
         with Progress(*columns, TimeElapsedColumn(), console=self._console) as bar:
             shown = bar.add_task(text, total=total)
             yield lambda done: bar.update(shown, completed=done)
-
-
-def _justification(heading: str) -> Literal["left", "right"]:
-    return "right" if heading.startswith(">") else "left"

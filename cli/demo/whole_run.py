@@ -68,13 +68,15 @@ def run(home: Path) -> int:
 async def _run(home: Path, screen: Screen) -> int:
     ended: list[int] = []
 
-    async def show(ready: ReadyFile) -> None:
-        ended.append(await _show(ready, screen, home / "logs"))
-
     await empty_home(home)
     screen.title("Sluiceway: every job durable, every cent on the ledger")
     screen.note("Starting broker, database and services …")
     started = time.monotonic()
+
+    async def show(ready: ReadyFile) -> None:
+        screen.note(f"Ready after {time.monotonic() - started:.0f} s.")
+        ended.append(await _show(ready, screen, home / "logs"))
+
     await run_stack(StackOptions(home=home, ready_file=home / "ready.json", api_port=0), show)
     if ended == [0]:
         await empty_home(home)

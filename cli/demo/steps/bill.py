@@ -11,9 +11,7 @@ from cli.demo.stage import CAP_USD, Stage
 from cli.demo.statistics import summarize
 from shared.domain.money import decimal_string
 
-_HEADINGS = (
-    *("provider", "operation", ">calls", ">failed", ">tokens in", ">out", ">p50", ">p95", ">cost"),
-)
+_HEADINGS = ("", ">calls", ">failed", ">tokens in", ">out", ">p50", ">p95", ">cost")
 
 
 async def show_bill(stage: Stage) -> None:
@@ -27,7 +25,7 @@ async def show_bill(stage: Stage) -> None:
     usage = await stage.admin.get("/v1/admin/usage", UsageList, group_by="provider,operation")
     stage.screen.table(_HEADINGS, [_row(one) for one in usage.data])
     _show_jobs(stage, usage.data)
-    stage.screen.fact("Reconciliation: every attempt on the ledger once, no open hold, drift 0")
+    stage.screen.fact("Reconciliation: every attempt once on the ledger, no open hold, drift 0")
     ledger = await ledger_total(stage, usage)
     if stage.simulator is None:
         require(ledger <= CAP_USD, f"{usd(ledger)} were spent, above the cap of {usd(CAP_USD)}")
@@ -39,28 +37,31 @@ async def show_bill(stage: Stage) -> None:
 def _show_jobs(stage: Stage, usage: Sequence[Usage]) -> None:
     summary = summarize(stage.answered)
     calls = sum(one.requests for one in usage)
+    failed = sum(one.errors for one in usage)
     by_provider = ", ".join(
         f"{provider_name(name)} {share(jobs, summary.jobs)}"
         for name, jobs in summary.jobs_by_provider.items()
     )
     stage.screen.fact(
-        f"{summary.jobs} chat jobs: {by_provider} · fallback rate "
-        f"{share(summary.fallbacks, summary.jobs)} · {calls} provider calls in all"
+        f"{summary.jobs} chat jobs: {by_provider} · "
+        f"fallback rate {share(summary.fallbacks, summary.jobs)}"
+    )
+    stage.screen.fact(
+        f"{calls} provider calls, {failed} of them failed; p50 {duration(summary.p50_ms)} and "
+        f"p95 {duration(summary.p95_ms)} per job"
     )
 
 
 async def _show_totals(stage: Stage, simulator: Simulator, ledger: str) -> None:
     bill = await simulator.bill()
     billed = decimal_string(bill.total_usd)
-    totals = f"{ledger} USD, {billed} USD"
-    require(ledger == billed, f"ledger ≠ simulator bill: {totals}")
-    stage.screen.fact(f"ledger = simulator bill: {totals} ({bill.calls} billed calls)")
+    require(ledger == billed, f"ledger ≠ simulator bill: {ledger} USD ≠ {billed} USD")
+    stage.screen.fact(f"ledger = simulator bill: {ledger} USD = {billed} USD")
 
 
 def _row(usage: Usage) -> tuple[str, ...]:
     return (
-        provider_name(usage.provider),
-        usage.operation,
+        f"{provider_name(usage.provider)} {usage.operation}",
         f"{usage.requests:,}",
         f"{usage.errors:,}",
         f"{usage.input_tokens:,}",

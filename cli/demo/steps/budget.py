@@ -10,7 +10,7 @@ from cli.demo.alerts import logged_alerts
 from cli.demo.answers import Budget, Job, Queue, Queues
 from cli.demo.conversation import Conversation
 from cli.demo.eventually import eventually
-from cli.demo.failure import require
+from cli.demo.failure import DemoFailedError
 from cli.demo.formatting import usd
 from cli.demo.questions import SPENDING
 from cli.demo.stage import CAP_USD, Stage
@@ -48,10 +48,9 @@ async def _set_thresholds(stage: Stage) -> None:
         for jobs in (_JOBS_TO_ALERT, _JOBS_TO_PAUSE)
     )
     await stage.put_budget(_threshold(alert_at, "alert"), _threshold(pause_at, "pause", *_PAUSED))
-    stage.screen.note(
-        f"Spent today: {usd(spent)}. From {usd(alert_at)} on: alert; "
-        f"from {usd(pause_at)} on: pause {' and '.join(_PAUSED)}."
-    )
+    stage.screen.note(f"Spent today: {usd(spent)}")
+    stage.screen.note(f"Alert from  {usd(alert_at)} on")
+    stage.screen.note(f"Pause from  {usd(pause_at)} on: {', '.join(_PAUSED)}")
 
 
 async def _ask_cheaper_tiers(stage: Stage, jobs: int) -> list[Conversation]:
@@ -79,10 +78,10 @@ async def _show_waiting(stage: Stage, late: Sequence[Conversation]) -> None:
     """Show that jobs are still accepted, wait for money, and that premium goes on."""
     waiting = [await _waiting(stage, talk) for talk in late]
     first = waiting[0].waiting
-    require(first is not None, "a waiting job does not say why")
+    if first is None:
+        raise DemoFailedError(f"job {waiting[0].id} waits without saying why")
     stage.screen.fact(
-        f"{len(late)} more jobs accepted (202): status {waiting[0].status}, "
-        f"waiting.reason = {first.reason if first else ''} ({first.detail if first else ''})"
+        f"{len(late)} more jobs accepted: {waiting[0].status}, waiting.reason = {first.reason}"
     )
     completed = await stage.listen(await stage.ask("premium", SPENDING))
     stage.screen.fact(f"chat.premium goes on meanwhile: answered for {usd(completed.cost_usd)}")
@@ -98,11 +97,11 @@ async def _waiting(stage: Stage, talk: Conversation) -> Job:
 
 async def _show_reopening(stage: Stage, talks: Sequence[Conversation]) -> None:
     await stage.put_budget(_threshold(CAP_USD, "pause"))
-    stage.screen.note(f"The budget is raised to {usd(CAP_USD)}.")
+    stage.screen.note(f"The budget is raised to {usd(CAP_USD)}")
     await _queues(stage, "running", "the queues reopen by themselves")
     await asyncio.gather(*(stage.listen(talk) for talk in talks))
     stage.screen.fact(
-        f"The queues reopened by themselves; all {len(talks)} jobs finished, none was lost"
+        f"The queues reopened by themselves; all {len(talks)} jobs finished, none is lost"
     )
 
 
@@ -120,4 +119,6 @@ async def _queues(stage: Stage, state: str, what: str) -> list[Queue]:
 
 def _threshold(at_usd: Decimal, action: str, *queues: str) -> JsonObject:
     threshold: JsonObject = {"at_usd": decimal_string(at_usd), "action": action}
-    return threshold | ({"queues": [*queues]} if queues else {})
+    if queues:
+        threshold["queues"] = [*queues]
+    return threshold

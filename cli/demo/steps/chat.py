@@ -9,7 +9,7 @@ from rich.text import Text
 from cli.demo.answers import Job
 from cli.demo.conversation import Conversation
 from cli.demo.failure import DemoFailedError, require
-from cli.demo.formatting import duration, last_words, one_line, provider_name, share, usd
+from cli.demo.formatting import duration, last_words, one_line, provider_name, share
 from cli.demo.questions import QUESTIONS_BY_TIER
 from cli.demo.simulator import Simulator
 from cli.demo.stage import Stage
@@ -39,8 +39,8 @@ async def show_chat(stage: Stage) -> None:
     if stage.simulator is not None:
         require(summary.fallbacks > 0, "Cloudflare failed, but no job was answered by OpenAI")
         stage.screen.fact(
-            f"{summary.fallbacks} fell back to OpenAI without their callers noticing: "
-            f"every stream was gapless and equal to its result"
+            f"{summary.fallbacks} fell back to OpenAI; every stream was gapless, "
+            "and equal to its result"
         )
         await _show_reset(stage, stage.simulator)
 
@@ -57,8 +57,8 @@ async def _show_reset(stage: Stage, simulator: Simulator) -> None:
         require("stream_cut" in codes, f"job {job.id} has no broken attempt: {codes}")
         if talk.was_reset:
             stage.screen.fact(
-                f"A stream cut after “{one_line(talk.lost_text, 40)}”: job.reset, then the whole "
-                f"answer from {provider_name(completed.provider)}; both attempts are on the ledger"
+                f"A stream cut off after “{one_line(talk.lost_text, 20)}”: job.reset, then all "
+                f"of it from {provider_name(completed.provider)}"
             )
             return
     raise DemoFailedError(f"{_CUT_TRIES} streams broke off, but no client was told to start again")
@@ -87,5 +87,5 @@ def _sentence(summary: Summary) -> str:
     return (
         f"{summary.jobs} answered: {providers} · fallback "
         f"{share(summary.fallbacks, summary.jobs)} · p50 {duration(summary.p50_ms)} · "
-        f"p95 {duration(summary.p95_ms)} · {usd(summary.cost_usd)}"
+        f"p95 {duration(summary.p95_ms)}"
     )

@@ -68,8 +68,7 @@ async def _ingest(stage: Stage, documents: list[Document]) -> Ingestion:
 async def _search(stage: Stage, documents: list[Document]) -> None:
     rows = [(query, _shown((await _matches(stage, query))[0])) for query in _SEARCHES]
     stage.screen.table(
-        ("search", ">score", "best match", ""),
-        [(one_line(query, 40), *found) for query, found in rows],
+        ("search", ">score", "best match"), [(query, *found) for query, found in rows]
     )
     known = documents[len(documents) // 2]
     matches = await _matches(stage, known.text)
@@ -88,5 +87,5 @@ async def _matches(stage: Stage, query: str) -> tuple[Match, ...]:
     return found.matches
 
 
-def _shown(match: Match) -> tuple[str, str, str]:
-    return f"{match.score:.2f}", match.document_id, one_line(match.text, 44)
+def _shown(match: Match) -> tuple[str, str]:
+    return f"{match.score:.2f}", one_line(match.document_id, 28)

@@ -27,8 +27,8 @@ def test_numbers_are_flush_right_and_never_cut() -> None:
     screen, file = _printed()
     screen.table(("name", ">cost"), [("x" * 200, "$0.000000000001"), ("y", "$1")])
     printed = file.getvalue()
-    assert "$0.000000000001 \n" in printed
-    assert "             $1 \n" in printed
+    assert "$0.000000000001\n" in printed
+    assert "             $1\n" in printed
 
 
 def test_outside_a_terminal_only_the_last_state_is_printed() -> None:

@@ -1,12 +1,14 @@
 """Budgets as ops set them; a change takes effect on gates and parked jobs in the same commit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope
+from shared.domain.money import ZERO_USD
 from shared.persistence.connections import statement, transaction
 from shared.persistence.repositories.budget_rows import budget_state, thresholds_json
 from shared.persistence.repositories.thresholds import fire, move_gates
@@ -17,14 +19,14 @@ _ALL = text("SELECT * FROM budgets ORDER BY scope")
 _GET = text("SELECT * FROM budgets WHERE scope = :scope")
 _SPENT = text("""
     SELECT coalesce(sum(cost_usd), 0) FROM usage_rollups
-    WHERE day >= CAST(:window_start AS date) AND CASE :kind
+    WHERE day >= :first_day AND CASE :kind
         WHEN 'tier' THEN tier = :value WHEN 'user' THEN user_id = :value
         WHEN 'key' THEN key_id = :value WHEN 'provider' THEN provider = :value
         ELSE true END
 """)
 _HELD = text("""
     SELECT coalesce(sum(a.hold_usd), 0) FROM attempts a JOIN jobs j ON j.id = a.job_id
-    WHERE a.outcome = 'running' AND CASE :kind
+    WHERE NOT EXISTS (SELECT FROM ledger_entries l WHERE l.id = a.id) AND CASE :kind
         WHEN 'tier' THEN j.tier = :value WHEN 'user' THEN j.user_id = :value
         WHEN 'key' THEN j.key_id = :value WHEN 'provider' THEN a.provider = :value
         ELSE true END
@@ -46,8 +48,10 @@ _DELETE = text("DELETE FROM budgets WHERE scope = :scope RETURNING *")
 _FREE_PARKED = text("""
     UPDATE outbox SET parked_by = NULL, available_at = now() WHERE parked_by = :scope
 """)
-# The ledger locks the row before it adds to rollups' sums, so under the lock the sums are whole.
+# The ledger changes the row and the rollups together, so under the row's lock the sums are whole.
 _LOCK = text("SELECT scope FROM budgets WHERE scope = :scope FOR UPDATE")
+# Where there is no row yet, claims and bookings under way did not see it: wait for them to commit.
+_LOCK_ALL = text("LOCK TABLE budgets IN SHARE ROW EXCLUSIVE MODE")
 
 
 class PostgresBudgets:
@@ -74,7 +78,6 @@ class PostgresBudgets:
         """Replace the whole budget; what is spent and held already counts against it."""
         now = self._clock.now()
         async with transaction(self._engine) as connection:
-            await connection.execute(_LOCK, {"scope": str(budget.scope)})
             row = await _put(connection, budget, now)
             await fire(connection, row, now)
             await move_gates(connection, budget, row, now, by=by)
@@ -98,8 +101,8 @@ class PostgresBudgets:
 async def _put(connection: AsyncConnection, budget: Budget, now: datetime) -> RowMapping:
     start = budget.window.start(now)
     who = {"kind": budget.scope.kind.value, "value": budget.scope.value}
-    spent = await connection.execute(_SPENT, {**who, "window_start": start})
-    held = await connection.execute(_HELD, who)
+    held_usd = await _lock(connection, budget.scope, who)
+    spent = await connection.execute(_SPENT, {**who, "first_day": start.date()})
     rows = await connection.execute(
         _PUT,
         {
@@ -110,7 +113,17 @@ async def _put(connection: AsyncConnection, budget: Budget, now: datetime) -> Ro
             "keys": [threshold.key for threshold in budget.thresholds],
             "window_start": start,
             "spent_usd": spent.scalar_one(),
-            "held_usd": held.scalar_one(),
+            "held_usd": held_usd,
         },
     )
     return rows.mappings().one()
+
+
+async def _lock(connection: AsyncConnection, scope: BudgetScope, who: Mapping[str, str]) -> Decimal:
+    """Return what a new budget starts with as held: calls under way or not booked yet."""
+    found = await connection.execute(_LOCK, {"scope": str(scope)})
+    if found.one_or_none() is not None:
+        return ZERO_USD  # the row keeps its own
+    await connection.execute(_LOCK_ALL)
+    held_usd: Decimal = (await connection.execute(_HELD, who)).scalar_one()
+    return held_usd

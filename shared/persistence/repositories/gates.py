@@ -20,7 +20,8 @@ _REPORT = text(f"""
         generation = excluded.generation, in_flight = excluded.in_flight, seen_at = now()
 """)  # noqa: S608 - only our own column lists are put in
 _FORGET = text("DELETE FROM queue_actual WHERE seen_at < now() - interval '1 hour'")
-# A person's shut gate is not moved by a budget; nothing changes when all is as wished already.
+# A person's shut gate is not moved by a budget, and an open gate is not opened by one; nothing
+# changes when all is as wished already.
 _CHANGE = text("""
     WITH before AS (SELECT * FROM queue_control WHERE queue = :queue FOR UPDATE),
     changed AS (
@@ -29,6 +30,7 @@ _CHANGE = text("""
             changed_at = now()
         FROM before b WHERE q.queue = b.queue
             AND (:actor = 'person' OR b.actor <> 'person' OR b.desired = 'running')
+            AND (:actor = 'person' OR b.desired <> 'running' OR :desired <> 'running')
             AND (b.desired, b.actor, b.until, b.concurrency) IS DISTINCT FROM
                 (:desired, :actor, CAST(:until AS timestamptz), CAST(:concurrency AS integer))
         RETURNING q.*, b.desired AS from_state

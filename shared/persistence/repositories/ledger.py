@@ -42,7 +42,8 @@ _COLUMNS = """id, job_id, user_id, key_id, tier, operation, provider, model, mod
     price_id, input_tokens, output_tokens, neurons_reported, neurons, list_cost_usd, cost_usd,
     is_fallback, is_error, assumed, latency_ms, occurred_at"""
 _KEYS = "user_id, key_id, tier, provider, model, operation"
-# Upserts and locks go in key order, so that replicas booking side by side cannot deadlock.
+# Upserts and locks go in key order, so that replicas booking side by side cannot deadlock. A window
+# never goes back: around midnight a replica's clock may be behind the one that booked before it.
 _BOOK = text(f"""
     WITH event AS MATERIALIZED (SELECT * FROM {_ENTRY.table("e")}),
     entry AS (
@@ -72,26 +73,29 @@ _BOOK = text(f"""
         FROM entry GROUP BY day, {_KEYS}, bucket ORDER BY day, {_KEYS}, bucket
         ON CONFLICT (day, {_KEYS}, bucket) DO UPDATE SET requests = l.requests + excluded.requests
     ),
-    change AS MATERIALIZED (
-        SELECT s.scope, sum(e.hold_usd) AS hold_usd,
-            sum(n.cost_usd) FILTER (WHERE n.occurred_at >= CAST(:day AS timestamptz)) AS day_usd,
-            sum(n.cost_usd) FILTER (WHERE n.occurred_at >= CAST(:month AS timestamptz))
-                AS month_usd
+    counted AS MATERIALIZED (
+        SELECT s.scope, e.hold_usd, n.cost_usd, n.occurred_at
         FROM entry n JOIN event e USING (id)
         CROSS JOIN LATERAL (VALUES ('global'), ('tier:' || n.tier), ('user:' || n.user_id),
             ('key:' || n.key_id), ('provider:' || n.provider)) AS s(scope)
-        GROUP BY s.scope
     ),
     budget AS MATERIALIZED (
-        SELECT b.*, CASE b."window" WHEN 'day' THEN CAST(:day AS timestamptz)
-            ELSE CAST(:month AS timestamptz) END AS current_start
-        FROM budgets b WHERE b.scope IN (SELECT scope FROM change) ORDER BY b.scope FOR UPDATE
+        SELECT b.*, greatest(b.window_start, CASE b."window"
+            WHEN 'day' THEN CAST(:day AS timestamptz) ELSE CAST(:month AS timestamptz) END
+        ) AS current_start
+        FROM budgets b WHERE b.scope IN (SELECT scope FROM counted) ORDER BY b.scope FOR UPDATE
+    ),
+    change AS (
+        SELECT c.scope, sum(c.hold_usd) AS hold_usd,
+            coalesce(sum(c.cost_usd) FILTER (WHERE c.occurred_at >= b.current_start), 0)
+                AS cost_usd
+        FROM counted c JOIN budget b USING (scope) GROUP BY c.scope
     ),
     spent AS (
         UPDATE budgets b SET
             window_start = o.current_start,
             spent_usd = CASE WHEN o.window_start < o.current_start THEN 0 ELSE o.spent_usd END
-                + coalesce(CASE o."window" WHEN 'day' THEN c.day_usd ELSE c.month_usd END, 0),
+                + c.cost_usd,
             held_usd = greatest(0, o.held_usd - c.hold_usd),
             fired = CASE WHEN o.window_start < o.current_start THEN '{{}}' ELSE o.fired END
         FROM budget o JOIN change c USING (scope) WHERE b.scope = o.scope

@@ -6,6 +6,8 @@ Invariant: work never comes back earlier than the provider asked for.
 from dataclasses import dataclass
 from datetime import timedelta
 
+MAX_FAILED_ATTEMPTS = 8
+"""After so many failed or lost attempts a job is not tried again."""
 _JITTER_SHARE = 0.25
 
 

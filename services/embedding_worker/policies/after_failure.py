@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.errors import FailureAction, ProviderFailure
-from shared.domain.retry import next_delay
+from shared.domain.retry import MAX_FAILED_ATTEMPTS, next_delay
 from shared.domain.views import ErrorView
-
-MAX_FAILURES = 8
-"""After so many failed attempts a job is not tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def after_failure(facts: FailureFacts) -> AfterFailure:
         return GiveUp(ErrorView("text_too_long", "a text is longer than the model takes"))
     if facts.has_next:
         return NextTarget()
-    if facts.failures >= MAX_FAILURES:
+    if facts.failures >= MAX_FAILED_ATTEMPTS:
         return GiveUp(
             ErrorView("provider_unavailable", f"no provider answered in {facts.failures} attempts")
         )

@@ -5,11 +5,8 @@ from datetime import timedelta
 
 from shared.domain.errors import FailureAction, ProviderFailure
 from shared.domain.jobs import OnInterrupt
-from shared.domain.retry import next_delay
+from shared.domain.retry import MAX_FAILED_ATTEMPTS, next_delay
 from shared.domain.views import ErrorView
-
-MAX_FAILURES = 8
-"""After so many failed attempts a job is not tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ def after_failure(facts: FailureFacts) -> AfterFailure:
         return GiveUp(ErrorView("interrupted", "the answer was cut off midway"))
     if facts.has_next:
         return NextCandidate()
-    if facts.failures >= MAX_FAILURES:
+    if facts.failures >= MAX_FAILED_ATTEMPTS:
         return GiveUp(
             ErrorView("provider_unavailable", f"no provider answered in {facts.failures} attempts")
         )

@@ -3,7 +3,6 @@ from datetime import timedelta
 import pytest
 
 from services.embedding_worker.policies.after_failure import (
-    MAX_FAILURES,
     FailureFacts,
     GiveUp,
     Halve,
@@ -12,6 +11,7 @@ from services.embedding_worker.policies.after_failure import (
     after_failure,
 )
 from shared.domain.errors import FailureAction, ProviderFailure
+from shared.domain.retry import MAX_FAILED_ATTEMPTS
 from shared.domain.views import ErrorView
 
 
@@ -56,6 +56,6 @@ def test_without_a_next_target_the_job_waits_as_long_as_the_provider_asks() -> N
 
 
 def test_a_job_is_not_tried_for_ever() -> None:
-    following = after_failure(_facts(FailureAction.FALL_BACK, failures=MAX_FAILURES))
+    following = after_failure(_facts(FailureAction.FALL_BACK, failures=MAX_FAILED_ATTEMPTS))
     assert isinstance(following, GiveUp)
     assert following.error.code == "provider_unavailable"

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.ids import JobId
 from shared.domain.jobs import Waiting, WaitingReason
-from shared.domain.outgoing import DelayedMessage
+from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import Abandonment, JobContinues, JobFails, JobWaits
+from shared.domain.work import Abandonment, JobContinues, JobFails, JobWaits, NewJob
 from shared.messages.endings import failure
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
@@ -209,10 +210,10 @@ async def test_a_users_deliveries_have_no_gap(database_url: str, engine: AsyncEn
         assert [seq for (seq,) in seqs] == [*range(1, 21)]
 
 
-async def _finished(engine: AsyncEngine, worker: str, jobs: list) -> None:
+async def _finished(engine: AsyncEngine, worker: str, jobs: list[NewJob]) -> None:
     attempts = PostgresAttempts(engine)
 
-    async def finish(job) -> None:
+    async def finish(job: NewJob) -> None:
         request = claim_of(job, worker)
         await attempts.claim(request)
         assert (await attempts.settle(settlement_of(job, request))).applied
@@ -226,10 +227,7 @@ async def test_messages_of_later_stay_in_the_outbox(engine: AsyncEngine) -> None
     await claimed(engine, request)
     settlement = settlement_of(job, request, JobWaits())
     later = DelayedMessage(job.command, available_at=NOW)
-    settlement = type(settlement)(
-        **{f: getattr(settlement, f) for f in settlement.__slots__ if f != "messages"},
-        messages=[*settlement.messages, later],
-    )
+    settlement = replace(settlement, messages=[*settlement.messages, later])
     settled = await PostgresAttempts(engine).settle(settlement)
     assert [row.message.message_id for row in settled.outbox] == [request.attempt_id]
     assert await rows(engine, "SELECT body FROM outbox WHERE available_at = :at", at=NOW) == [
@@ -261,5 +259,5 @@ async def test_a_job_given_back_for_later_stays_in_the_outbox(engine: AsyncEngin
     assert (given.applied, given.outbox) == (True, ())
 
 
-def _back(job_id: JobId):
+def _back(job_id: JobId) -> OutgoingMessage:
     return failure(job_id, "back", "again")

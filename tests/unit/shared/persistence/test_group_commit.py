@@ -30,11 +30,13 @@ class Database:
     script: list[BaseException] = field(default_factory=list[BaseException])
     bad: int | None = None
     batches: list[Sequence[int]] = field(default_factory=list[Sequence[int]])
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     results: Callable[[Sequence[int]], Sequence[int]] = lambda items: [2 * i for i in items]
 
     async def execute(self, items: Sequence[int]) -> Sequence[int]:
         self.batches.append(items)
+        self.asked.set()
         await self.open.wait()
         if self.script:
             raise self.script.pop(0)
@@ -66,8 +68,7 @@ async def test_what_gathers_while_a_batch_runs_goes_next_together() -> None:
     database = Database()
     commit = GroupCommit(database.execute)
     first = asyncio.create_task(commit(0))
-    while not database.batches:
-        await asyncio.sleep(0)
+    await database.asked.wait()
     crowd = asyncio.create_task(_crowd(commit, range(1, 50)))
     await asyncio.sleep(0)
     database.open.set()
@@ -131,8 +132,7 @@ async def test_a_caller_that_leaves_changes_nothing_for_the_others() -> None:
     database = Database()
     commit = GroupCommit(database.execute)
     leaving, staying = asyncio.create_task(commit(1)), asyncio.create_task(commit(2))
-    while not database.batches:
-        await asyncio.sleep(0)
+    await database.asked.wait()
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving

@@ -7,12 +7,16 @@ comes first. Offsets count Unicode code points from the attempt's start.
 import asyncio
 from dataclasses import dataclass
 
+import structlog
+
+from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import AttemptId, JobId
 from shared.messages.frames import JobDelta, JobReset, stream_key
 from shared.ports.clock import Clock
 from shared.ports.messaging import StreamPublisher
 from shared.ports.work import AttemptRepository
 
+_log = structlog.stdlib.get_logger(__name__)
 _CHUNK_SECONDS = 0.04
 _CHUNK_CHARACTERS = 256
 _CHECKPOINT_SECONDS = 0.5
@@ -115,6 +119,10 @@ class AnswerStream:
             await self._ports.frames.send(stream_key(self._job_id), body)
 
     async def _checkpoint(self) -> None:
-        await self._ports.attempts.checkpoint(
-            self._job_id, self._attempt_id, self._number, self.text
-        )
+        try:
+            await self._ports.attempts.checkpoint(
+                self._job_id, self._attempt_id, self._number, self.text
+            )
+        except DatabaseUnavailableError as error:
+            # A late joiner waits a little longer; an answer that is paid for goes on.
+            _log.warning("answer.not_checkpointed", job_id=self._job_id, error=str(error))

@@ -17,8 +17,8 @@ class CpuReading:
     @classmethod
     def take(cls, ready: ReadyFile) -> "CpuReading":
         """Read every process of the stack, and this one as `load`."""
-        seconds = {process.name: _seconds(process.pid) for process in ready.processes}
-        return cls({**seconds, "load": _seconds(psutil.Process().pid)})
+        seconds = {process.name: _with_children(process.pid) for process in ready.processes}
+        return cls({**seconds, "load": _own(psutil.Process())})
 
     def milliseconds_per(self, count: int, before: "CpuReading") -> dict[str, float]:
         """Return what each process used since `before`, per one of `count`."""
@@ -28,9 +28,11 @@ class CpuReading:
         }
 
 
-def _seconds(pid: int) -> float:
+def _with_children(pid: int) -> float:
     process = psutil.Process(pid)
-    return sum(
-        one.cpu_times().user + one.cpu_times().system
-        for one in [process, *process.children(recursive=True)]
-    )
+    return sum(_own(one) for one in [process, *process.children(recursive=True)])
+
+
+def _own(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system

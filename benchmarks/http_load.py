@@ -77,7 +77,8 @@ async def last_frame(target: Target, job_id: str) -> Mapping[str, object]:
     answer = await reader.read()
     writer.close()
     last = answer.rpartition(b"\ndata: ")[2].split(b"\n")[0]
-    return orjson.loads(last)
+    frame: Mapping[str, object] = orjson.loads(last)
+    return frame
 
 
 async def in_flight(

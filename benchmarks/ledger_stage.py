@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import aio_pika
+import psutil
 
 from benchmarks.cpu import CpuReading
 from benchmarks.report import Measured
@@ -23,16 +24,26 @@ _USERS = 50
 
 
 async def ledger(bench: Bench, total: int = _EVENTS) -> Measured:
-    """Fill `usage.ledger` while the aggregator books, and time it until all are booked."""
+    """Fill `usage.ledger` while the aggregator is stopped, and time it until all are booked."""
     ids = RandomIds()
     bodies = [_event(ids, number) for number in range(total)]
     booked = await bench.ledger_requests()
     connection = await aio_pika.connect(bench.ready.rabbitmq_url)
     channel = await connection.channel(publisher_confirms=False)
     exchange = await channel.get_exchange("events", ensure=False)
-    before, began = CpuReading.take(bench.ready), time.perf_counter()
+    aggregators = [
+        psutil.Process(one.pid)
+        for one in bench.ready.processes
+        if one.name.startswith("aggregator")
+    ]
+    for process in aggregators:
+        process.suspend()
     for message_id, body in bodies:
         await exchange.publish(aio_pika.Message(body, message_id=message_id), "usage.chat")
+    await channel.close()
+    before, began = CpuReading.take(bench.ready), time.perf_counter()
+    for process in aggregators:
+        process.resume()
 
     async def all_booked() -> bool:
         return await bench.ledger_requests() >= booked + total

@@ -13,7 +13,6 @@ from services.cost_aggregator.use_cases.book_usage import BookUsage
 from services.cost_aggregator.use_cases.reopen_gates import ReopenGates, TimedGates
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
 from shared.messaging.outbox_relay import OutboxRelay
-from shared.messaging.pausing import pause
 from shared.messaging.rounds import Rounds
 from shared.messaging.worker_process import Connections, serve_health
 from shared.observability import logging
@@ -70,10 +69,10 @@ async def run(settings: Settings, ports: Ports) -> None:
         Rounds(f"sweep:{name}", _SWEEP_PERIOD, sweep),
         Rounds(f"reopen:{name}", _REOPEN_PERIOD, reopen),
     ]
-    ledger = subscribe_ledger(connections, BookUsage(ports.ledger, connections.hint))
+    ledger = await subscribe_ledger(connections, BookUsage(ports.ledger, connections.hint))
 
     async def loops_alive() -> bool:
-        return relay.is_alive and all(one.is_alive for one in rounds)
+        return relay.is_alive and ledger.is_alive and all(one.is_alive for one in rounds)
 
     relay.start()
     for one in rounds:
@@ -85,7 +84,7 @@ async def run(settings: Settings, ports: Ports) -> None:
         "loops": loops_alive,
     }
     await serve_health(settings.process, checks, Metrics())
-    await pause(ledger)
+    await ledger.drain()
     for one in rounds:
         await one.drain()
     await relay.drain()

@@ -63,14 +63,14 @@ class AcknowledgedSubscriber(Generic[M]):
         try:
             decoded = self._decode(message.body)
         except ValidationError as error:
-            await self._dead_letter(message, _undecodable(error))
+            await self._dead_letter(message, undecodable(error))
             return
         try:
             await self._handle(decoded)
         except TransientError as error:
             await self._delay(message, error)
         except Exception as error:  # noqa: BLE001 - a bug in a handler must not lose its message
-            await self._dead_letter(message, _unexpected(error))
+            await self._dead_letter(message, unexpected(error))
 
     async def _delay(self, message: RabbitMessage, error: TransientError) -> None:
         round_number = _round_of(message) + 1
@@ -124,7 +124,7 @@ def _round_of(message: RabbitMessage) -> int:
     return rounds if isinstance(rounds, int) else 0
 
 
-def _undecodable(error: ValidationError) -> str:
+def undecodable(error: ValidationError) -> str:
     """Say where the body is wrong, never with what: values may be secret."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     places = (".".join(map(str, detail["loc"])) or "the body" for detail in details)
@@ -132,7 +132,8 @@ def _undecodable(error: ValidationError) -> str:
     return f"undecodable: {error.error_count()} errors at {shown}"
 
 
-def _unexpected(error: Exception) -> str:
+def unexpected(error: Exception) -> str:
+    """Name a bug and its place."""
     frames = extract_tb(error.__traceback__)
     place = f" at {frames[-1].name}:{frames[-1].lineno}" if frames else ""
     return f"unexpected: {_described(error)}{place}"

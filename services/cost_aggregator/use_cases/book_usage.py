@@ -1,5 +1,7 @@
 """Books usage events: each attempt once, whatever the broker does."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from shared.domain.ledger import LedgerEntry
@@ -18,13 +20,13 @@ class BookUsage:
         self._ledger = ledger
         self._hint = hint
 
-    async def __call__(self, event: UsageRecorded) -> None:
-        """Book one event; concurrent events share a commit.
+    async def __call__(self, events: Sequence[UsageRecorded]) -> None:
+        """Book events in one commit.
 
         Raises:
-            DatabaseUnavailableError: It is unknown whether the event was booked.
+            DatabaseUnavailableError: It is unknown whether the events were booked.
         """
-        booked = await self._ledger.book([_entry(event)])
+        booked = await self._ledger.book([_entry(event) for event in events])
         for alert in booked.alerts:
             _log.warning("budget.alert", alert=alert)
         if booked.gates_moved:

@@ -20,6 +20,8 @@ _log = structlog.stdlib.get_logger(__name__)
 _CHUNK_SECONDS = 0.04
 _CHUNK_CHARACTERS = 256
 _CHECKPOINT_SECONDS = 0.5
+_REPLACEMENT = "\ufffd"
+"""Stands for NUL, which PostgreSQL takes neither in text nor in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ class AnswerStream:
 
     async def add(self, text: str) -> None:
         """Take the next piece of the answer."""
+        if not text:
+            return
+        text = text.replace("\0", _REPLACEMENT)
         self._pieces.append(text)
         self._waiting.append(text)
         self._waiting_length += len(text)

@@ -25,6 +25,7 @@ from shared.ports.messaging import CommittedMessages, MessagePublisher
 from shared.ports.work import AttemptRepository
 
 _JOBS_EXCHANGE = "jobs"
+_LONGEST_STEP_BACK = RUNGS[-1].delay
 _STEP_BACK = RUNGS[0].delay
 """How long a job waits whose gate shut between delivery and call."""
 
@@ -182,7 +183,8 @@ class CompleteChatJob:
     async def _park(self, job: CompleteChat, scope: str, wait: timedelta, *, is_ours: bool) -> None:
         """Let the job wait for room in a budget."""
         if is_ours:
-            await self._step_back(job, wait, is_ours=True)
+            # Only a queued job can be parked: it comes back, and starts with its first candidate.
+            await self._step_back(job, min(wait, _LONGEST_STEP_BACK), is_ours=True)
             return
         until = self._ports.clock.now() + wait
         await self._ports.attempts.park(job.job_id, scope, until, _command(job))

@@ -1,0 +1,73 @@
+from concurrent.futures import ThreadPoolExecutor
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.operations import MigrateOperation
+from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy.schema import SchemaItem
+
+from shared.persistence.migrate import downgrade, upgrade
+from shared.persistence.models import METADATA
+
+_OURS = set(METADATA.tables)
+
+
+def _tables(database_url: str) -> set[str]:
+    engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg"))
+    try:
+        return set(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+
+
+def _is_modelled(
+    _item: SchemaItem, name: str | None, kind: str, *_: bool | SchemaItem | None
+) -> bool:
+    """Partitions are data of the migrations: one per embedding space."""
+    return not (kind == "table" and name is not None and name.startswith("vectors_"))
+
+
+def _differences(database_url: str) -> list[MigrateOperation]:
+    engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg"))
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(
+                connection,
+                opts={
+                    "include_object": _is_modelled,
+                    "compare_type": True,
+                    "compare_server_default": True,
+                },
+            )
+            return list(compare_metadata(context, METADATA))
+    finally:
+        engine.dispose()
+
+
+def test_an_empty_database_is_brought_up(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    assert _tables(empty_database_url) >= _OURS
+
+
+def test_models_and_migrations_agree(database_url: str) -> None:
+    assert _differences(database_url) == []
+
+
+def test_every_migration_can_be_undone_and_done_again(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    downgrade(empty_database_url, "base")
+    assert _tables(empty_database_url) <= {"alembic_version"}
+    upgrade(empty_database_url)
+    assert _differences(empty_database_url) == []
+
+
+def test_a_current_database_is_left_alone(database_url: str) -> None:
+    before = _tables(database_url)
+    upgrade(database_url)
+    assert _tables(database_url) == before
+
+
+def test_migrations_started_together_run_one_after_the_other(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(upgrade, [empty_database_url] * 3))
+    assert _tables(empty_database_url) >= _OURS

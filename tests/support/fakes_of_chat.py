@@ -1,0 +1,109 @@
+"""The inference worker's surroundings, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.domain.errors import DatabaseUnavailableError
+from shared.domain.ids import AttemptId, JobId, QueueName
+from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.work import ClaimOutcome, ClaimRequest, SettledJob, Settlement
+from shared.messages.frames import FRAME, Frame
+
+
+@dataclass
+class RecordingAttempts:
+    """Implements `AttemptRepository`: claims end as scripted, all else is written down."""
+
+    script: list[ClaimOutcome] = field(default_factory=list[ClaimOutcome])
+    is_away: bool = False
+    is_lease_lost: bool = False
+    claims: list[ClaimRequest] = field(default_factory=list[ClaimRequest])
+    settlements: list[Settlement] = field(default_factory=list[Settlement])
+    checkpoints: list[tuple[AttemptId, int, str]] = field(
+        default_factory=list[tuple[AttemptId, int, str]]
+    )
+    parked: list[tuple[str, datetime, OutgoingMessage]] = field(
+        default_factory=list[tuple[str, datetime, OutgoingMessage]]
+    )
+    given_back: list[DelayedMessage] = field(default_factory=list[DelayedMessage])
+    expired: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
+    refused: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    extended: list[Sequence[JobId]] = field(default_factory=list[Sequence[JobId]])
+
+    async def claim(self, request: ClaimRequest) -> ClaimOutcome:
+        self.claims.append(request)
+        return self.script[len(self.claims) - 1]
+
+    async def settle(self, settlement: Settlement) -> SettledJob:
+        self.settlements.append(settlement)
+        if self.is_lease_lost:
+            return SettledJob(applied=False, outbox=())
+        return SettledJob(applied=True, outbox=_rows([m.message for m in settlement.messages]))
+
+    async def park(
+        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
+    ) -> None:
+        del job_id
+        self.parked.append((scope, until, command))
+
+    async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
+        del job_id, worker
+        self.given_back.append(command)
+        return SettledJob(applied=True, outbox=_rows([command.message]))
+
+    async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:
+        del job_id
+        self.expired.append(frame)
+        return _rows([frame])
+
+    async def fail_unstarted(
+        self, job_id: JobId, code: str, message: str, frame: OutgoingMessage
+    ) -> Sequence[OutboxRow]:
+        del job_id
+        self.refused.append((code, message))
+        return _rows([frame])
+
+    async def extend_leases(self, worker: str, job_ids: Sequence[JobId], lease: timedelta) -> None:
+        del worker, lease
+        if self.is_away:
+            raise DatabaseUnavailableError("the fake is away")
+        self.extended.append(job_ids)
+
+    async def checkpoint(
+        self, job_id: JobId, attempt_id: AttemptId, number: int, text: str
+    ) -> None:
+        del job_id
+        if self.is_away:
+            raise DatabaseUnavailableError("the fake is away")
+        self.checkpoints.append((attempt_id, number, text))
+
+
+@dataclass
+class FrameLog:
+    """Implements `StreamPublisher`."""
+
+    sent: list[tuple[str, Frame]] = field(default_factory=list[tuple[str, Frame]])
+
+    async def send(self, routing_key: str, body: bytes) -> None:
+        self.sent.append((routing_key, FRAME.validate_json(body)))
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [frame for _, frame in self.sent]
+
+
+@dataclass
+class ScriptedGate:
+    """Implements `WorkGate`: open as scripted, then open."""
+
+    script: list[bool] = field(default_factory=list[bool])
+    asked: list[QueueName] = field(default_factory=list[QueueName])
+
+    def lets_work_start(self, queue: QueueName) -> bool:
+        self.asked.append(queue)
+        return self.script.pop(0) if self.script else True
+
+
+def _rows(messages: Sequence[OutgoingMessage]) -> list[OutboxRow]:
+    return [OutboxRow(number, message) for number, message in enumerate(messages, start=1)]

@@ -121,6 +121,8 @@ class RunAttempt:
                 following = _completed(attempt, result, finished, answer.text, now)
             case Broke(provider_failure):
                 following = _failed(attempt, provider_failure, answer, has_next, now)
+            case _:
+                assert_never(outcome)
         usage = usage_message(_facts(attempt), result, ended_at=now, latency_ms=latency_ms)
         settled = await self._ports.attempts.settle(
             Settlement(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import assert_never
 
 from services.inference_worker.use_cases.answer_stream import AnswerStream
 from shared.domain.catalog import Provider
@@ -70,6 +71,8 @@ class CallProvider:
                         await answer.add(text)
                     case ChatFinished():
                         finished = event
+                    case _:
+                        assert_never(event)
         except (ProviderTransientError, ProviderPermanentError) as error:
             return Broke(error.failure)
         finally:
@@ -98,6 +101,8 @@ def result_of(outcome: CallOutcome, row: PriceRow) -> AttemptResult:
                 failure.provider_request_id,
                 error=ErrorView(failure.code, failure.message),
             )
+        case _:
+            assert_never(outcome)
 
 
 def _result(

@@ -107,7 +107,7 @@ class CompleteChatJob:
             await self._refuse(job, "unknown_price", str(error))
             return
         restart_reason: str | None = None
-        for position, turn in enumerate(turns):
+        for position, turn in enumerate(turns):  # pragma: no branch - the last one never goes on
             attempt = await self._open(job, turn, restart_reason, is_ours=position > 0)
             if attempt is None:
                 return
@@ -118,6 +118,8 @@ class CompleteChatJob:
                     return
                 case GoOn():
                     restart_reason = end.restart_reason
+                case _:
+                    assert_never(end)
 
     def _turns(self, job: CompleteChat) -> Sequence[_Turn]:
         now = self._ports.clock.now()

@@ -84,9 +84,13 @@ async def test_a_deadlock_is_a_transient_error(engine: AsyncEngine) -> None:
 
 async def test_a_transaction_that_raises_leaves_nothing(engine: AsyncEngine) -> None:
     job = await submitted(engine)
-    with pytest.raises(LookupError):
+
+    async def change_and_raise() -> None:
         async with transaction(engine) as connection:
             await connection.execute(text("DELETE FROM jobs"))
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await change_and_raise()
     async with statement(engine) as connection:
         assert (await connection.execute(text("SELECT id FROM jobs"))).scalar_one() == job.id

@@ -30,7 +30,6 @@ class Answer:
 
 async def test_the_first_piece_leaves_at_once() -> None:
     answer = Answer()
-    assert not answer.stream.text_was_sent
     await answer.stream.add("Hel")
     assert answer.stream.text_was_sent
     assert answer.frames.sent == [
@@ -93,6 +92,7 @@ async def test_nothing_waits_for_nothing() -> None:
     await answer.stream.add("")
     await answer.stream.close()
     assert answer.deltas == []
+    assert not answer.stream.text_was_sent
 
 
 async def test_nul_is_replaced() -> None:

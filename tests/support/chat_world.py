@@ -1,0 +1,135 @@
+"""The inference worker's use case with all its ports in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from services.inference_worker.use_cases.answer_stream import StreamPorts
+from services.inference_worker.use_cases.attempt import RunAttempt
+from services.inference_worker.use_cases.calling import CallProvider
+from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
+from shared.domain.catalog import Provider, Tier
+from shared.domain.errors import FailureAction, ProviderFailure, UnknownModelError
+from shared.domain.ids import JobId, KeyId, UserId
+from shared.domain.jobs import OnInterrupt
+from shared.domain.outgoing import OutgoingMessage
+from shared.domain.pricing import ModelKind, PriceBook, PriceRow
+from shared.domain.routing import Candidate
+from shared.domain.usage import NO_USAGE, TokenUsage
+from shared.domain.work import Claimed, ClaimOutcome
+from shared.messages.commands import CompleteChat
+from shared.messages.events import UsageRecorded
+from tests.support.fake_providers import ChatStep, Says, ScriptedChatModel
+from tests.support.fakes_of_chat import FrameLog, RecordingAttempts, ScriptedGate
+from tests.support.fakes_of_time import CountingIds, StillClock
+from tests.support.fakes_of_work import RecordingRelay
+from tests.support.messaging import ListPublisher
+
+JOB_ID = JobId("job_1")
+WORKER = "worker-1"
+REQUEST = '{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 50}'
+LLAMA = Candidate(Provider.CLOUDFLARE, "llama")
+LUNA = Candidate(Provider.OPENAI, "luna", {"reasoning_effort": "none"})
+DOWN = ProviderFailure("3040", "out of capacity", FailureAction.FALL_BACK)
+BAD_REQUEST = ProviderFailure("5006", "the request is wrong", FailureAction.FAIL)
+_PRICES = PriceBook(
+    [
+        PriceRow(
+            provider=Provider.CLOUDFLARE,
+            model="llama",
+            kind=ModelKind.CHAT,
+            neurons_per_million_input=Decimal(4119),
+            neurons_per_million_output=Decimal(34868),
+        ),
+        PriceRow(
+            provider=Provider.OPENAI,
+            model="luna",
+            kind=ModelKind.CHAT,
+            input_usd_per_million=Decimal("0.1"),
+            output_usd_per_million=Decimal("0.5"),
+        ),
+    ]
+)
+
+
+def command(on_interrupt: OnInterrupt = OnInterrupt.RESTART, model: str = "auto") -> CompleteChat:
+    """Return the command of a paid user's job."""
+    return CompleteChat(
+        message_id="msg_1",
+        correlation_id=JOB_ID,
+        occurred_at=StillClock().now(),
+        job_id=JOB_ID,
+        user_id=UserId("user-1"),
+        key_id=KeyId("key-1"),
+        tier=Tier.PAID,
+        model=model,
+        input_tokens_bound=1000,
+        max_output_tokens=50,
+        on_interrupt=on_interrupt,
+    )
+
+
+def claim(
+    number: int = 1,
+    *,
+    failures: int = 0,
+    cost_usd: Decimal = Decimal(0),
+    usage: TokenUsage = NO_USAGE,
+) -> Claimed:
+    """Return a claim of a job that was accepted two seconds ago."""
+    accepted_at = StillClock().now() - timedelta(seconds=2)
+    return Claimed(number, REQUEST, cost_usd, usage, failures, accepted_at)
+
+
+def routed_to_both(job: CompleteChat) -> Sequence[Candidate]:
+    """Route every job to llama, then to luna, except for models that nobody knows."""
+    if job.model == "unknown":
+        raise UnknownModelError("model 'unknown' is not offered")
+    if job.model == "unpriced":
+        return [Candidate(Provider.OPENAI, "unpriced")]
+    return [LLAMA] if job.model == "llama" else [LLAMA, LUNA]
+
+
+@dataclass
+class ChatWorld:
+    """A worker and what it did."""
+
+    claims: list[ClaimOutcome] = field(default_factory=lambda: [claim(1), claim(2, failures=1)])
+    llama: ChatStep = field(default_factory=Says)
+    luna: ChatStep = field(default_factory=Says)
+    gate: ScriptedGate = field(default_factory=ScriptedGate)
+
+    def __post_init__(self) -> None:
+        self.clock, self.ids = StillClock(), CountingIds()
+        self.attempts = RecordingAttempts(self.claims)
+        self.frames, self.relay, self.publisher = FrameLog(), RecordingRelay(), ListPublisher()
+        self.models = {
+            Provider.CLOUDFLARE: ScriptedChatModel([self.llama], Provider.CLOUDFLARE),
+            Provider.OPENAI: ScriptedChatModel([self.luna], Provider.OPENAI),
+        }
+        self.complete_chat = CompleteChatJob(
+            ChatPorts(self.attempts, self.relay, self.publisher, self.gate, self.clock, self.ids),
+            routed_to_both,
+            _PRICES,
+            RunAttempt(
+                StreamPorts(self.frames, self.attempts, self.clock),
+                CallProvider(self.models),
+                WORKER,
+            ),
+            Lease(WORKER, timedelta(seconds=30)),
+        )
+
+    @property
+    def calls(self) -> list[str]:
+        """The models that were called, provider by provider."""
+        return [call.model for model in self.models.values() for call in model.calls]
+
+    @property
+    def usage(self) -> list[UsageRecorded]:
+        """The usage events that were committed."""
+        return [UsageRecorded.model_validate_json(m.body) for m in self.sent_to("events")]
+
+    def sent_to(self, exchange: str) -> list[OutgoingMessage]:
+        """What was handed to the relay for an exchange."""
+        return [row.message for row in self.relay.rows if row.message.exchange == exchange]

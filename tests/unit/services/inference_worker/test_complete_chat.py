@@ -1,0 +1,330 @@
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from decimal import Decimal
+
+import orjson
+import pytest
+
+from shared.domain.catalog import Operation, Provider
+from shared.domain.errors import FailureAction, ProviderFailure
+from shared.domain.gates import CHAT_PAID
+from shared.domain.jobs import AttemptOutcome, OnInterrupt
+from shared.domain.pricing import NEURON_USD
+from shared.domain.provider_calls import ChatCall, ChatEvent, TextDelta
+from shared.domain.retry import MAX_FAILED_ATTEMPTS
+from shared.domain.usage import TokenUsage
+from shared.domain.work import (
+    JobContinues,
+    JobFails,
+    JobSucceeds,
+    JobWaits,
+    NoRoom,
+    Unclaimable,
+)
+from shared.messages.commands import CompleteChat
+from shared.messages.frames import (
+    FRAME,
+    JobCompleted,
+    JobDelta,
+    JobExpired,
+    JobFailed,
+    JobReset,
+)
+from tests.support.chat_world import (
+    BAD_REQUEST,
+    DOWN,
+    JOB_ID,
+    WORKER,
+    ChatWorld,
+    claim,
+    command,
+)
+from tests.support.fake_providers import BreaksOff, Refuses, Says, ScriptedChatModel
+from tests.support.fakes_of_chat import ScriptedGate
+
+_INPUT_TOKENS = 6  # one word of two tokens and a message's four
+_LLAMA_NEURONS = (_INPUT_TOKENS * Decimal(4119) + 2 * Decimal(34868)) / 1_000_000
+_LLAMA_USD = _LLAMA_NEURONS * NEURON_USD
+_LUNA_USD = (_INPUT_TOKENS * Decimal("0.1") + 2 * Decimal("0.5")) / 1_000_000
+_SOON = timedelta(seconds=10)
+
+
+async def test_an_answer_is_streamed_stored_and_paid_for() -> None:
+    world = ChatWorld()
+    await world.complete_chat(command())
+    (settlement,) = world.attempts.settlements
+    assert isinstance(settlement.step, JobSucceeds)
+    assert orjson.loads(settlement.step.result_json) == {
+        "message": {"role": "assistant", "content": "Hello world"},
+        "finish_reason": "stop",
+    }
+    assert settlement.result.outcome is AttemptOutcome.SUCCEEDED
+    assert settlement.result.cost_usd == _LLAMA_USD
+    assert settlement.result.neurons == _LLAMA_NEURONS
+    assert settlement.result.provider_request_id == "request-1"
+    deltas = [frame for frame in world.frames.frames if isinstance(frame, JobDelta)]
+    assert "".join(delta.text for delta in deltas) == "Hello world"
+    assert world.calls == ["llama"]
+    assert world.models[Provider.CLOUDFLARE].streams_open == 0
+
+
+async def test_the_claim_holds_the_worst_case() -> None:
+    world = ChatWorld()
+    await world.complete_chat(command())
+    (request,) = world.attempts.claims
+    worst = (1000 * Decimal(4119) + 50 * Decimal(34868)) / 1_000_000 * NEURON_USD
+    assert (request.hold_usd, request.worker) == (worst, WORKER)
+    assert request.scopes == [
+        "global",
+        "tier:paid",
+        "user:user-1",
+        "key:key-1",
+        "provider:cloudflare",
+    ]
+
+
+async def test_the_request_reaches_the_provider() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    await world.complete_chat(command())
+    (call,) = world.models[Provider.OPENAI].calls
+    assert [(m.role, m.content) for m in call.messages] == [("user", "hello")]
+    assert (call.max_output_tokens, call.temperature) == (50, None)
+    assert call.options == {"reasoning_effort": "none"}
+    assert call.attempt_id == world.attempts.claims[1].attempt_id
+
+
+async def test_the_usage_event_says_it_all() -> None:
+    world = ChatWorld()
+    await world.complete_chat(command())
+    (event,) = world.usage
+    (request,) = world.attempts.claims
+    assert event.message_id == event.attempt_id == request.attempt_id
+    assert (event.job_id, event.user_id, event.key_id) == (JOB_ID, "user-1", "key-1")
+    assert (event.operation, event.provider, event.model) == (
+        Operation.CHAT,
+        Provider.CLOUDFLARE,
+        "llama",
+    )
+    assert (event.input_tokens, event.output_tokens) == (_INPUT_TOKENS, 2)
+    assert (event.cost_usd, event.hold_usd, event.neurons) == (
+        _LLAMA_USD,
+        request.hold_usd,
+        _LLAMA_NEURONS,
+    )
+    assert (event.is_fallback, event.is_error, event.assumed) == (False, False, False)
+    assert event.price_id == request.price_id
+
+
+async def test_the_terminal_frame_adds_up_all_attempts() -> None:
+    earlier = claim(3, cost_usd=Decimal(1), usage=TokenUsage(100, 10, Decimal(5)))
+    world = ChatWorld([earlier])
+    await world.complete_chat(command())
+    (message,) = world.sent_to("stream")
+    frame = FRAME.validate_json(message.body)
+    assert isinstance(frame, JobCompleted)
+    assert frame.cost_usd == 1 + _LLAMA_USD
+    assert (frame.usage.input_tokens, frame.usage.output_tokens) == (100 + _INPUT_TOKENS, 12)
+    assert frame.usage.neurons == 5 + _LLAMA_NEURONS
+    assert (frame.provider, frame.model, frame.is_fallback) == ("cloudflare", "llama", False)
+    assert frame.latency_ms == 2000
+    assert world.attempts.settlements[0].terminal_frame == message.body
+
+
+async def test_the_next_candidate_answers_when_one_fails() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    await world.complete_chat(command())
+    first, second = world.attempts.settlements
+    assert isinstance(first.step, JobContinues)
+    assert (first.result.outcome, first.result.cost_usd) == (AttemptOutcome.FAILED, 0)
+    assert first.result.error is not None
+    assert first.result.error.code == "3040"
+    assert isinstance(second.step, JobSucceeds)
+    assert second.result.cost_usd == _LUNA_USD
+    assert [event.is_fallback for event in world.usage] == [False, True]
+    assert [event.is_error for event in world.usage] == [True, False]
+    assert not [frame for frame in world.frames.frames if isinstance(frame, JobReset)]
+    assert [request.is_fallback for request in world.attempts.claims] == [False, True]
+
+
+async def test_a_stream_cut_midway_starts_again_elsewhere() -> None:
+    world = ChatWorld(llama=BreaksOff("stream_cut", ("Bye",)), luna=Says(("Hello",)))
+    await world.complete_chat(command())
+    assert world.frames.frames == [
+        JobDelta(job_id=JOB_ID, attempt=1, offset=0, text="Bye"),
+        JobReset(job_id=JOB_ID, attempt=2, reason="stream_cut"),
+        JobDelta(job_id=JOB_ID, attempt=2, offset=0, text="Hello"),
+    ]
+    consumed = world.attempts.settlements[0].result
+    assert (consumed.usage.output_tokens, consumed.cost_usd > 0) == (1, True)
+
+
+async def test_a_client_may_rather_fail_than_start_again() -> None:
+    world = ChatWorld(llama=BreaksOff())
+    await world.complete_chat(command(OnInterrupt.FAIL))
+    (settlement,) = world.attempts.settlements
+    assert isinstance(settlement.step, JobFails)
+    assert settlement.step.error.code == "interrupted"
+    assert world.calls == ["llama"]
+
+
+async def test_without_text_nothing_was_interrupted() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    await world.complete_chat(command(OnInterrupt.FAIL))
+    assert isinstance(world.attempts.settlements[-1].step, JobSucceeds)
+
+
+async def test_a_wrong_request_fails_without_asking_further() -> None:
+    world = ChatWorld(llama=Refuses(BAD_REQUEST))
+    await world.complete_chat(command())
+    (settlement,) = world.attempts.settlements
+    assert isinstance(settlement.step, JobFails)
+    (message,) = world.sent_to("stream")
+    frame = FRAME.validate_json(message.body)
+    assert isinstance(frame, JobFailed)
+    assert (frame.error.code, frame.error.message) == ("5006", "the request is wrong")
+    assert world.calls == ["llama"]
+
+
+async def test_when_nobody_answers_the_job_waits() -> None:
+    world = ChatWorld([claim()], llama=Refuses(DOWN))
+    await world.complete_chat(command(model="llama"))
+    (settlement,) = world.attempts.settlements
+    assert isinstance(settlement.step, JobWaits)
+    (message,) = world.sent_to("retry.5s")
+    assert (message.routing_key, message.message_id) == (CHAT_PAID, "msg_1")
+    assert CompleteChat.model_validate_json(message.body) == command(model="llama")
+
+
+async def test_the_last_candidates_failure_lets_the_job_wait() -> None:
+    world = ChatWorld(llama=Refuses(DOWN), luna=Refuses(DOWN))
+    await world.complete_chat(command())
+    assert [type(one.step) for one in world.attempts.settlements] == [JobContinues, JobWaits]
+
+
+async def test_the_provider_says_how_long_to_wait() -> None:
+    busy = ProviderFailure("429", "slow down", FailureAction.BACK_OFF, timedelta(hours=1))
+    world = ChatWorld([claim()], llama=Refuses(busy))
+    await world.complete_chat(command(model="llama"))
+    (settlement,) = world.attempts.settlements
+    delayed = settlement.messages[-1]
+    assert delayed.message.exchange == "jobs"
+    assert delayed.available_at == world.clock.now() + timedelta(hours=1)
+
+
+async def test_after_too_many_failures_the_job_fails() -> None:
+    last = claim(MAX_FAILED_ATTEMPTS, failures=MAX_FAILED_ATTEMPTS - 1)
+    world = ChatWorld([last], llama=Refuses(DOWN))
+    await world.complete_chat(command(model="llama"))
+    (settlement,) = world.attempts.settlements
+    assert isinstance(settlement.step, JobFails)
+    assert settlement.step.error.code == "provider_unavailable"
+    assert settlement.terminal_frame is not None
+
+
+async def test_a_lost_lease_ends_the_work() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    world.attempts.is_lease_lost = True
+    await world.complete_chat(command())
+    assert world.calls == ["llama"]
+    assert world.relay.rows == []
+
+
+@pytest.mark.parametrize("reason", [Unclaimable.MISSING, Unclaimable.DONE, Unclaimable.LEASED])
+async def test_what_cannot_be_claimed_is_done_with(reason: Unclaimable) -> None:
+    world = ChatWorld([reason])
+    await world.complete_chat(command())
+    assert (world.calls, world.attempts.settlements, world.relay.rows) == ([], [], [])
+
+
+async def test_a_job_past_its_deadline_expires_unpaid() -> None:
+    world = ChatWorld([Unclaimable.DEADLINE_PASSED])
+    await world.complete_chat(command())
+    (frame,) = world.attempts.expired
+    assert FRAME.validate_json(frame.body) == JobExpired(job_id=JOB_ID)
+    assert world.sent_to("stream") == [frame]
+    assert world.calls == []
+
+
+async def test_a_job_without_room_is_parked() -> None:
+    world = ChatWorld()
+    until = world.clock.now() + timedelta(hours=3)
+    world.claims[0] = NoRoom("user:user-1", until)
+    await world.complete_chat(command())
+    ((scope, parked_until, message),) = world.attempts.parked
+    assert (scope, parked_until, message.exchange) == ("user:user-1", until, "jobs")
+    assert message.routing_key == CHAT_PAID
+    assert world.calls == []
+
+
+async def test_a_fallback_that_must_wait_for_holds_gives_the_job_back() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    world.claims[1] = NoRoom("provider:openai", world.clock.now() + _SOON)
+    await world.complete_chat(command())
+    (given,) = world.attempts.given_back
+    assert given.message.exchange == "retry.30s"
+    assert world.attempts.parked == []
+
+
+async def test_a_fallback_without_money_looks_again_in_ten_minutes() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    world.claims[1] = NoRoom("global", world.clock.now() + timedelta(hours=9))
+    await world.complete_chat(command())
+    (given,) = world.attempts.given_back
+    assert given.message.exchange == "retry.10m"
+
+
+async def test_a_shut_gate_sends_the_command_back() -> None:
+    world = ChatWorld(gate=ScriptedGate([False]))
+    await world.complete_chat(command())
+    (message,) = world.publisher.published
+    assert (message.exchange, message.routing_key) == ("retry.5s", CHAT_PAID)
+    assert world.gate.asked == [CHAT_PAID]
+    assert world.attempts.claims == []
+
+
+async def test_a_gate_shut_between_candidates_gives_the_job_back() -> None:
+    world = ChatWorld(llama=Refuses(DOWN), gate=ScriptedGate([True, False]))
+    await world.complete_chat(command())
+    (given,) = world.attempts.given_back
+    assert given.message.exchange == "retry.5s"
+    assert given.message in [row.message for row in world.relay.rows]
+    assert world.calls == ["llama"]
+
+
+@pytest.mark.parametrize(
+    ("model", "code"), [("unknown", "unknown_model"), ("unpriced", "unknown_price")]
+)
+async def test_a_job_that_nobody_may_answer_fails_unpaid(model: str, code: str) -> None:
+    world = ChatWorld()
+    await world.complete_chat(command(model=model))
+    ((refused, _),) = world.attempts.refused
+    assert refused == code
+    (message,) = world.sent_to("stream")
+    frame = FRAME.validate_json(message.body)
+    assert isinstance(frame, JobFailed)
+    assert frame.error.code == code
+    assert world.attempts.claims == []
+
+
+async def test_the_reset_says_what_went_wrong() -> None:
+    world = ChatWorld(
+        [claim(1), claim(2, failures=1)],
+        llama=BreaksOff("timeout_between_tokens", ("One",)),
+        luna=BreaksOff("stream_cut", ("Two",)),
+    )
+    await world.complete_chat(command())
+    resets = [frame for frame in world.frames.frames if isinstance(frame, JobReset)]
+    assert [(reset.attempt, reset.reason) for reset in resets] == [(2, "timeout_between_tokens")]
+
+
+async def test_an_answer_without_an_end_is_a_bug() -> None:
+    world = ChatWorld()
+
+    class Endless(ScriptedChatModel):
+        async def stream(self, call: ChatCall) -> AsyncGenerator[ChatEvent]:
+            yield TextDelta(call.model)
+
+    world.models[Provider.CLOUDFLARE] = Endless()
+    with pytest.raises(AssertionError):
+        await world.complete_chat(command())
+    assert world.attempts.settlements == []

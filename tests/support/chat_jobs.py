@@ -77,19 +77,7 @@ def new_chat_job(
     """Return a chat job with its command; `key` is its idempotency key."""
     job_id = JobId(_IDS.new("job"))
     queue = CHAT_QUEUE_BY_TIER[caller.tier]
-    command = CompleteChat(
-        message_id=f"{job_id}:start",
-        correlation_id=job_id,
-        occurred_at=NOW,
-        job_id=job_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        tier=caller.tier,
-        model="auto",
-        input_tokens_bound=100,
-        max_output_tokens=50,
-        deadline=deadline,
-    )
+    command = _command(job_id, caller, deadline)
     body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 50}
     return NewJob(
         id=job_id,
@@ -109,6 +97,22 @@ def new_chat_job(
         command=OutgoingMessage(
             command.message_id, "jobs", queue, command.model_dump_json().encode()
         ),
+    )
+
+
+def _command(job_id: JobId, caller: Caller, deadline: datetime | None) -> CompleteChat:
+    return CompleteChat(
+        message_id=f"{job_id}:start",
+        correlation_id=job_id,
+        occurred_at=NOW,
+        job_id=job_id,
+        user_id=caller.user_id,
+        key_id=caller.key_id,
+        tier=caller.tier,
+        model="auto",
+        input_tokens_bound=100,
+        max_output_tokens=50,
+        deadline=deadline,
     )
 
 

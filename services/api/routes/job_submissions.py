@@ -1,6 +1,6 @@
 """Handing in jobs."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -11,6 +11,9 @@ from services.api.schemas.requests import ChatJobBody, EmbeddingsJobBody
 from services.api.use_cases.submit_chat import SubmitChat
 from services.api.use_cases.submit_embeddings import SubmitEmbeddings
 from shared.domain.access import Caller
+
+_CHAT_BODY: Final = body_of(ChatJobBody)
+_TEXTS_BODY: Final = body_of(EmbeddingsJobBody)
 
 
 def create_router(
@@ -24,10 +27,7 @@ def create_router(
     router = APIRouter(tags=["jobs"])
 
     @router.post(
-        "/v1/chat/jobs",
-        status_code=202,
-        response_model=JobAccepted,
-        openapi_extra=body_of(ChatJobBody),
+        "/v1/chat/jobs", status_code=202, response_model=JobAccepted, openapi_extra=_CHAT_BODY
     )
     async def submit_chat_job(
         request: Request,
@@ -42,7 +42,7 @@ def create_router(
         "/v1/embeddings/jobs",
         status_code=202,
         response_model=JobAccepted,
-        openapi_extra=body_of(EmbeddingsJobBody),
+        openapi_extra=_TEXTS_BODY,
     )
     async def submit_embeddings_job(
         request: Request,

@@ -1,27 +1,15 @@
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import orjson
 
-from services.embedding_worker.use_cases.attempt import BatchAttempt
-from services.embedding_worker.use_cases.embed_texts import EmbedJob
-from services.embedding_worker.use_cases.ports import Identity, Ports
-from shared.domain.catalog import Provider, Tier
-from shared.domain.collections import EmbeddingWork, OnFallback, PendingText
+from shared.domain.collections import EmbeddingWork, OnFallback
 from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
 from shared.domain.errors import (
     FailureAction,
     ProviderFailure,
-    UnknownModelError,
-    UnknownPriceError,
 )
-from shared.domain.gates import EMBED_BULK, EMBED_INTERACTIVE
-from shared.domain.ids import JobId, KeyId, SpaceId, UserId
 from shared.domain.jobs import AttemptOutcome, JobKind, WaitingReason
-from shared.domain.pricing import ModelKind, PriceRow
-from shared.domain.routing import Candidate
 from shared.domain.usage import TokenUsage
 from shared.domain.work import (
     JobContinues,
@@ -34,17 +22,15 @@ from shared.domain.work import (
 from shared.messages.commands import EmbedTexts
 from shared.messages.events import UsageRecorded
 from shared.messages.frames import FRAME, JobCompleted, JobExpired, JobFailed
+from tests.support.embedding_world import JOB, EmbeddingWorld, FixedRoute
 from tests.support.fake_providers import Refuses, ScriptedEmbeddingModel
 from tests.support.fakes_of_embedding import (
     MemoryEmbeddings,
-    RecordingBroker,
     ScriptedAttempts,
     SteppingGate,
     claim_number,
 )
-from tests.support.fakes_of_time import CountingIds, StillClock
 
-_JOB = JobId("job_1")
 _UNTIL = datetime(2026, 11, 24, tzinfo=UTC)
 _TOO_LARGE = Refuses(ProviderFailure("3030", "too large", FailureAction.SPLIT))
 _DOWN = Refuses(
@@ -53,91 +39,8 @@ _DOWN = Refuses(
 _WRONG = Refuses(ProviderFailure("5006", "bad input", FailureAction.FAIL))
 
 
-@dataclass
-class _Route:
-    known: bool = True
-    priced: bool = True
-
-    def candidates(self, command: EmbedTexts) -> Sequence[Candidate]:
-        if not self.known:
-            raise UnknownModelError(f"no model {command.model}")
-        return [
-            Candidate(space.provider, space.model) for space in (BGE_M3, TEXT_EMBEDDING_3_SMALL)
-        ]
-
-    def price(self, candidate: Candidate) -> PriceRow:
-        if not self.priced:
-            raise UnknownPriceError(f"no price for {candidate}")
-        return PriceRow(
-            provider=candidate.provider,
-            model=candidate.model,
-            kind=ModelKind.EMBEDDING,
-            input_usd_per_million=Decimal(1),
-            output_usd_per_million=Decimal(0),
-        )
-
-
-@dataclass
-class _World:
-    """A worker with one job, everything around it in memory."""
-
-    embeddings: MemoryEmbeddings = field(default_factory=MemoryEmbeddings)
-    attempts: ScriptedAttempts = field(default_factory=ScriptedAttempts)
-    cloudflare: ScriptedEmbeddingModel = field(default_factory=ScriptedEmbeddingModel)
-    openai: ScriptedEmbeddingModel = field(default_factory=ScriptedEmbeddingModel)
-    gate: SteppingGate = field(default_factory=SteppingGate)
-    broker: RecordingBroker = field(default_factory=RecordingBroker)
-    route: _Route = field(default_factory=_Route)
-    clock: StillClock = field(default_factory=StillClock)
-
-    def has(
-        self,
-        texts: int,
-        space_id: SpaceId | None = None,
-        on_fallback: OnFallback = OnFallback.WAIT,
-    ) -> None:
-        """Give the job texts to embed."""
-        pending = [PendingText(position, f"text {position}", 3) for position in range(texts)]
-        self.embeddings.work = EmbeddingWork(pending, texts, space_id, on_fallback)
-
-    async def embed(self, kind: JobKind = JobKind.EMBED) -> None:
-        """Deliver the command."""
-        ports = Ports(
-            attempts=self.attempts,
-            embeddings=self.embeddings,
-            models={Provider.CLOUDFLARE: self.cloudflare, Provider.OPENAI: self.openai},
-            committed=self.broker,
-            publisher=self.broker,
-            gate=self.gate,
-            clock=self.clock,
-            ids=CountingIds(),
-        )
-        attempt = BatchAttempt(ports, Identity("worker-1", timedelta(seconds=30)))
-        queue = EMBED_BULK if kind is JobKind.INGEST else EMBED_INTERACTIVE
-        await EmbedJob(ports, self.route, attempt)(self.command(kind), queue)
-
-    def command(self, kind: JobKind) -> EmbedTexts:
-        """Return the command."""
-        return EmbedTexts(
-            message_id="start",
-            correlation_id=_JOB,
-            occurred_at=self.clock.now(),
-            job_id=_JOB,
-            user_id=UserId("user"),
-            key_id=KeyId("key"),
-            tier=Tier.PAID,
-            job_kind=kind,
-            model="auto",
-        )
-
-    @property
-    def steps(self) -> list[type]:
-        """What each settlement did to the job."""
-        return [type(one.settlement.step) for one in self.embeddings.settled]
-
-
 async def test_one_batch_is_embedded_and_ends_the_job() -> None:
-    world = _World()
+    world = EmbeddingWorld()
     world.has(texts=3)
     await world.embed()
     (settled,) = world.embeddings.settled
@@ -150,7 +53,7 @@ async def test_one_batch_is_embedded_and_ends_the_job() -> None:
 
 
 async def test_a_call_is_on_the_books_before_it_is_made() -> None:
-    world = _World(attempts=ScriptedAttempts([Unclaimable.LEASED]))
+    world = EmbeddingWorld(attempts=ScriptedAttempts([Unclaimable.LEASED]))
     world.has(texts=1)
     await world.embed()
     (request,) = world.attempts.requests
@@ -160,7 +63,7 @@ async def test_a_call_is_on_the_books_before_it_is_made() -> None:
 
 
 async def test_the_usage_event_carries_what_the_call_cost() -> None:
-    world = _World()
+    world = EmbeddingWorld()
     world.has(texts=2)
     await world.embed()
     usage = next(one for one in world.broker.flushed if one.exchange == "events")
@@ -173,7 +76,7 @@ async def test_the_usage_event_carries_what_the_call_cost() -> None:
 
 
 async def test_the_last_frame_sums_the_whole_job() -> None:
-    world = _World()
+    world = EmbeddingWorld()
     world.has(texts=2)
     await world.embed()
     settlement = world.embeddings.settled[0].settlement
@@ -188,7 +91,7 @@ async def test_the_last_frame_sums_the_whole_job() -> None:
 
 
 async def test_more_texts_than_a_call_takes_are_embedded_one_call_after_another() -> None:
-    world = _World()
+    world = EmbeddingWorld()
     world.has(texts=250)
     await world.embed()
     assert [len(call.texts) for call in world.cloudflare.calls] == [100, 100, 50]
@@ -197,7 +100,7 @@ async def test_more_texts_than_a_call_takes_are_embedded_one_call_after_another(
 
 
 async def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
-    world = _World(cloudflare=ScriptedEmbeddingModel([_TOO_LARGE, None]))
+    world = EmbeddingWorld(cloudflare=ScriptedEmbeddingModel([_TOO_LARGE, None]))
     world.has(texts=5)
     await world.embed()
     assert [len(call.texts) for call in world.cloudflare.calls] == [5, 2, 3]
@@ -207,7 +110,7 @@ async def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
 
 
 async def test_a_failing_provider_is_followed_by_the_next_in_its_own_space() -> None:
-    world = _World(cloudflare=ScriptedEmbeddingModel([_DOWN]))
+    world = EmbeddingWorld(cloudflare=ScriptedEmbeddingModel([_DOWN]))
     world.has(texts=2)
     await world.embed()
     first, second = world.embeddings.settled
@@ -218,7 +121,7 @@ async def test_a_failing_provider_is_followed_by_the_next_in_its_own_space() -> 
 
 
 async def test_a_result_never_mixes_spaces() -> None:
-    world = _World(cloudflare=ScriptedEmbeddingModel([None, _DOWN]))
+    world = EmbeddingWorld(cloudflare=ScriptedEmbeddingModel([None, _DOWN]))
     world.has(texts=150)
     await world.embed()
     assert world.steps == [JobContinues, JobWaits]
@@ -226,7 +129,7 @@ async def test_a_result_never_mixes_spaces() -> None:
 
 
 async def test_a_collection_that_waits_does_not_fall_back() -> None:
-    world = _World(cloudflare=ScriptedEmbeddingModel([_DOWN]))
+    world = EmbeddingWorld(cloudflare=ScriptedEmbeddingModel([_DOWN]))
     world.has(texts=2, space_id=BGE_M3.id)
     await world.embed(JobKind.INGEST)
     (settled,) = world.embeddings.settled
@@ -241,7 +144,7 @@ async def test_a_collection_that_waits_does_not_fall_back() -> None:
 
 
 async def test_a_collection_may_go_on_in_a_separate_space() -> None:
-    world = _World(cloudflare=ScriptedEmbeddingModel([None, _DOWN]))
+    world = EmbeddingWorld(cloudflare=ScriptedEmbeddingModel([None, _DOWN]))
     world.has(texts=150, space_id=BGE_M3.id, on_fallback=OnFallback.SEPARATE_SPACE)
     await world.embed(JobKind.INGEST)
     spaces = [one.space for one in world.embeddings.settled if one.vectors]
@@ -250,7 +153,7 @@ async def test_a_collection_may_go_on_in_a_separate_space() -> None:
 
 
 async def test_a_job_that_failed_too_often_ends() -> None:
-    world = _World(
+    world = EmbeddingWorld(
         attempts=ScriptedAttempts([claim_number(8, failures=7)]),
         cloudflare=ScriptedEmbeddingModel([_DOWN]),
     )
@@ -260,7 +163,7 @@ async def test_a_job_that_failed_too_often_ends() -> None:
 
 
 async def test_a_wrong_request_fails_the_job_with_a_frame() -> None:
-    world = _World(cloudflare=ScriptedEmbeddingModel([_WRONG]))
+    world = EmbeddingWorld(cloudflare=ScriptedEmbeddingModel([_WRONG]))
     world.has(texts=2)
     await world.embed()
     settlement = world.embeddings.settled[0].settlement
@@ -271,14 +174,14 @@ async def test_a_wrong_request_fails_the_job_with_a_frame() -> None:
 
 
 async def test_a_lost_lease_ends_the_work_here() -> None:
-    world = _World(embeddings=MemoryEmbeddings(is_lease_lost=True))
+    world = EmbeddingWorld(embeddings=MemoryEmbeddings(is_lease_lost=True))
     world.has(texts=150)
     await world.embed()
     assert len(world.cloudflare.calls) == 1
 
 
 async def test_a_job_without_texts_left_succeeds_unpaid() -> None:
-    world = _World()
+    world = EmbeddingWorld()
     world.embeddings.work = EmbeddingWork((), 4, BGE_M3.id, OnFallback.WAIT)
     await world.embed()
     (result,) = world.embeddings.succeeded
@@ -288,14 +191,14 @@ async def test_a_job_without_texts_left_succeeds_unpaid() -> None:
 
 
 async def test_a_job_whose_collection_is_gone_succeeds_empty() -> None:
-    world = _World()
+    world = EmbeddingWorld()
     await world.embed(JobKind.INGEST)
     (result,) = world.embeddings.succeeded
     assert orjson.loads(result) == {"embedding_space": None, "dimensions": None, "count": 0}
 
 
 async def test_an_unknown_model_fails_the_job_unpaid() -> None:
-    world = _World(route=_Route(known=False))
+    world = EmbeddingWorld(route=FixedRoute(known=False))
     world.has(texts=1)
     await world.embed()
     assert [error.code for error in world.embeddings.failed] == ["unknown_model"]
@@ -303,7 +206,7 @@ async def test_an_unknown_model_fails_the_job_unpaid() -> None:
 
 
 async def test_a_missing_price_refuses_the_call() -> None:
-    world = _World(route=_Route(priced=False))
+    world = EmbeddingWorld(route=FixedRoute(priced=False))
     world.has(texts=1)
     await world.embed()
     assert [error.code for error in world.embeddings.failed] == ["unknown_price"]
@@ -311,16 +214,16 @@ async def test_a_missing_price_refuses_the_call() -> None:
 
 
 async def test_a_job_past_its_deadline_expires() -> None:
-    world = _World(attempts=ScriptedAttempts([Unclaimable.DEADLINE_PASSED]))
+    world = EmbeddingWorld(attempts=ScriptedAttempts([Unclaimable.DEADLINE_PASSED]))
     world.has(texts=1)
     await world.embed()
-    assert world.embeddings.expired == [_JOB]
+    assert world.embeddings.expired == [JOB]
     frame = FRAME.validate_json(world.broker.flushed[0].body)
     assert isinstance(frame, JobExpired)
 
 
 async def test_no_room_in_a_budget_parks_the_job() -> None:
-    world = _World(attempts=ScriptedAttempts([NoRoom("global", _UNTIL)]))
+    world = EmbeddingWorld(attempts=ScriptedAttempts([NoRoom("global", _UNTIL)]))
     world.has(texts=1)
     await world.embed()
     ((scope, until, command),) = world.attempts.parked
@@ -329,7 +232,7 @@ async def test_no_room_in_a_budget_parks_the_job() -> None:
 
 
 async def test_no_room_midway_gives_the_job_back_to_be_parked() -> None:
-    world = _World(attempts=ScriptedAttempts([claim_number(1), NoRoom("global", _UNTIL)]))
+    world = EmbeddingWorld(attempts=ScriptedAttempts([claim_number(1), NoRoom("global", _UNTIL)]))
     world.has(texts=150)
     await world.embed()
     (command,) = world.attempts.given_back
@@ -339,7 +242,7 @@ async def test_no_room_midway_gives_the_job_back_to_be_parked() -> None:
 
 
 async def test_a_shut_gate_sends_the_command_away_for_a_while() -> None:
-    world = _World(gate=SteppingGate(0))
+    world = EmbeddingWorld(gate=SteppingGate(0))
     world.has(texts=1)
     await world.embed()
     (command,) = world.broker.published
@@ -348,7 +251,7 @@ async def test_a_shut_gate_sends_the_command_away_for_a_while() -> None:
 
 
 async def test_a_gate_that_shuts_midway_gives_the_job_back() -> None:
-    world = _World(gate=SteppingGate(1))
+    world = EmbeddingWorld(gate=SteppingGate(1))
     world.has(texts=150)
     await world.embed()
     (command,) = world.attempts.given_back

@@ -1,0 +1,120 @@
+"""An embedding worker with one job, and everything around it in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from services.embedding_worker.use_cases.attempt import BatchAttempt
+from services.embedding_worker.use_cases.embed_texts import EmbedJob
+from services.embedding_worker.use_cases.ports import Identity, Ports
+from shared.domain.catalog import Provider, Tier
+from shared.domain.collections import EmbeddingWork, OnFallback, PendingText
+from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
+from shared.domain.errors import (
+    UnknownModelError,
+    UnknownPriceError,
+)
+from shared.domain.gates import EMBED_BULK, EMBED_INTERACTIVE
+from shared.domain.ids import JobId, KeyId, SpaceId, UserId
+from shared.domain.jobs import JobKind
+from shared.domain.pricing import ModelKind, PriceRow
+from shared.domain.routing import Candidate
+from shared.messages.commands import EmbedTexts
+from tests.support.fake_providers import ScriptedEmbeddingModel
+from tests.support.fakes_of_embedding import (
+    MemoryEmbeddings,
+    RecordingBroker,
+    ScriptedAttempts,
+    SteppingGate,
+)
+from tests.support.fakes_of_time import CountingIds, StillClock
+
+JOB = JobId("job_1")
+
+
+@dataclass
+class FixedRoute:
+    """Implements `Route` with both providers, unless told otherwise."""
+
+    known: bool = True
+    priced: bool = True
+
+    def candidates(self, command: EmbedTexts) -> Sequence[Candidate]:
+        """Return both providers' models."""
+        if not self.known:
+            raise UnknownModelError(f"no model {command.model}")
+        return [
+            Candidate(space.provider, space.model) for space in (BGE_M3, TEXT_EMBEDDING_3_SMALL)
+        ]
+
+    def price(self, candidate: Candidate) -> PriceRow:
+        """Return a dollar per million tokens."""
+        if not self.priced:
+            raise UnknownPriceError(f"no price for {candidate}")
+        return PriceRow(
+            provider=candidate.provider,
+            model=candidate.model,
+            kind=ModelKind.EMBEDDING,
+            input_usd_per_million=Decimal(1),
+            output_usd_per_million=Decimal(0),
+        )
+
+
+@dataclass
+class EmbeddingWorld:
+    """A worker with one job, everything around it in memory."""
+
+    embeddings: MemoryEmbeddings = field(default_factory=MemoryEmbeddings)
+    attempts: ScriptedAttempts = field(default_factory=ScriptedAttempts)
+    cloudflare: ScriptedEmbeddingModel = field(default_factory=ScriptedEmbeddingModel)
+    openai: ScriptedEmbeddingModel = field(default_factory=ScriptedEmbeddingModel)
+    gate: SteppingGate = field(default_factory=SteppingGate)
+    broker: RecordingBroker = field(default_factory=RecordingBroker)
+    route: FixedRoute = field(default_factory=FixedRoute)
+    clock: StillClock = field(default_factory=StillClock)
+
+    def has(
+        self,
+        texts: int,
+        space_id: SpaceId | None = None,
+        on_fallback: OnFallback = OnFallback.WAIT,
+    ) -> None:
+        """Give the job texts to embed."""
+        pending = [PendingText(position, f"text {position}", 3) for position in range(texts)]
+        self.embeddings.work = EmbeddingWork(pending, texts, space_id, on_fallback)
+
+    async def embed(self, kind: JobKind = JobKind.EMBED) -> None:
+        """Deliver the command."""
+        ports = Ports(
+            attempts=self.attempts,
+            embeddings=self.embeddings,
+            models={Provider.CLOUDFLARE: self.cloudflare, Provider.OPENAI: self.openai},
+            committed=self.broker,
+            publisher=self.broker,
+            gate=self.gate,
+            clock=self.clock,
+            ids=CountingIds(),
+        )
+        attempt = BatchAttempt(ports, Identity("worker-1", timedelta(seconds=30)))
+        queue = EMBED_BULK if kind is JobKind.INGEST else EMBED_INTERACTIVE
+        await EmbedJob(ports, self.route, attempt)(self.command(kind), queue)
+
+    def command(self, kind: JobKind) -> EmbedTexts:
+        """Return the command."""
+        return EmbedTexts(
+            message_id="start",
+            correlation_id=JOB,
+            occurred_at=self.clock.now(),
+            job_id=JOB,
+            user_id=UserId("user"),
+            key_id=KeyId("key"),
+            tier=Tier.PAID,
+            job_kind=kind,
+            model="auto",
+        )
+
+    @property
+    def steps(self) -> list[type]:
+        """What each settlement did to the job."""
+        return [type(one.settlement.step) for one in self.embeddings.settled]

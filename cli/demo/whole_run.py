@@ -81,6 +81,8 @@ async def _run(home: Path, screen: Screen) -> int:
     if ended == [0]:
         await empty_home(home)
         _say_goodbye(screen, time.monotonic() - started)
+    if not ended:
+        screen.title("Interrupted; everything has ended, nothing is left running.")
     return ended[0] if ended else _INTERRUPTED
 
 

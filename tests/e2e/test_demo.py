@@ -75,4 +75,5 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
         demo.send_signal(signal.SIGINT)
         printed, _ = demo.communicate(timeout=90)
     assert demo.returncode == 130, printed
+    assert "Interrupted" in printed
     assert not _still_running(processes)

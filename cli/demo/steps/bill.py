@@ -20,7 +20,9 @@ async def show_bill(stage: Stage) -> None:
     Raises:
         DemoFailedError: They differ, or attempts and ledger do.
     """
-    stage.screen.step(5, "The bill")
+    stage.screen.step(
+        5, f"The bill{' (simulated: nothing was charged)' if stage.simulator else ''}"
+    )
     await settled(stage)
     usage = await stage.admin.get("/v1/admin/usage", UsageList, group_by="provider,operation")
     stage.screen.table(_HEADINGS, [_row(one) for one in usage.data])

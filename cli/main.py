@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from cli.commands import admin, collections, jobs, stack
-from cli.common_options import hoist
-from cli.options import DEFAULT_HOME, Common
+from cli.option_order import hoist
+from cli.options import DEFAULT_HOME, GlobalOptions
 
 app = typer.Typer(
     name="sluiceway",
@@ -36,7 +36,7 @@ app.add_typer(admin.keys, name="keys")
 
 
 @app.callback()
-def read_common_options(
+def read_global_options(
     context: typer.Context,
     home: Annotated[Path, typer.Option(help="Home of the stack.")] = DEFAULT_HOME,
     url: Annotated[
@@ -46,7 +46,7 @@ def read_common_options(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read the options that every command has."""
-    context.obj = Common(url=url, key=key, home=home.resolve(), as_json=as_json)
+    context.obj = GlobalOptions(url=url, key=key, home=home.resolve(), as_json=as_json)
 
 
 def main() -> None:

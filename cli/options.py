@@ -11,7 +11,7 @@ DEFAULT_HOME = Path(".sluiceway")
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
+class GlobalOptions:
     """The options that every command has."""
 
     url: str | None
@@ -46,13 +46,13 @@ class Common:
         return ApiClient(access.url, access.admin_key)
 
 
-def common(context: typer.Context) -> Common:
+def global_options(context: typer.Context) -> GlobalOptions:
     """Return the options that every command has.
 
     Raises:
         TypeError: The program was entered past its main callback.
     """
-    found = context.find_object(Common)
+    found = context.find_object(GlobalOptions)
     if found is None:
         raise TypeError("the main callback did not run")
     return found

@@ -7,7 +7,7 @@ import typer
 from pydantic import JsonValue
 
 from cli.api_client import JsonObject
-from cli.options import Common, common
+from cli.options import GlobalOptions, global_options
 from cli.output import failures_in_one_line, print_fields, print_json, print_table, rows_of
 from cli.thresholds import parse_threshold
 
@@ -26,7 +26,7 @@ UntilOption = Annotated[str | None, typer.Option(help="Reopen at this time (ISO 
 def list_queues(context: typer.Context) -> None:
     """List queues and their gates; with a command, move one."""
     if context.invoked_subcommand is None:
-        _list(common(context), "/v1/admin/queues", _QUEUE_COLUMNS)
+        _list(global_options(context), "/v1/admin/queues", _QUEUE_COLUMNS)
 
 
 @queues.command()
@@ -34,13 +34,13 @@ def pause(
     context: typer.Context, name: str, reason: ReasonOption, until: UntilOption = None
 ) -> None:
     """Stop work; jobs wait."""
-    _move(common(context), name, "pause", reason, until)
+    _move(global_options(context), name, "pause", reason, until)
 
 
 @queues.command()
 def resume(context: typer.Context, name: str, reason: ReasonOption = "resumed by hand") -> None:
     """Let work go on."""
-    _move(common(context), name, "resume", reason, None)
+    _move(global_options(context), name, "resume", reason, None)
 
 
 @queues.command()
@@ -48,7 +48,7 @@ def slow(
     context: typer.Context, name: str, reason: ReasonOption, until: UntilOption = None
 ) -> None:
     """Work slower."""
-    _move(common(context), name, "slow", reason, until)
+    _move(global_options(context), name, "slow", reason, until)
 
 
 @queues.command()
@@ -56,7 +56,7 @@ def close(
     context: typer.Context, name: str, reason: ReasonOption, until: UntilOption = None
 ) -> None:
     """Take no new jobs."""
-    _move(common(context), name, "close", reason, until)
+    _move(global_options(context), name, "close", reason, until)
 
 
 @budgets.command("show")
@@ -66,9 +66,9 @@ def show_budget(
 ) -> None:
     """Show a budget and what of it is spent; without a scope, list all."""
     if scope is None:
-        _list(common(context), "/v1/admin/budgets", _BUDGET_COLUMNS)
+        _list(global_options(context), "/v1/admin/budgets", _BUDGET_COLUMNS)
         return
-    _show(common(context), "GET", f"/v1/admin/budgets/{quote(scope, safe=':')}")
+    _show(global_options(context), "GET", f"/v1/admin/budgets/{quote(scope, safe=':')}")
 
 
 @budgets.command("set")
@@ -89,7 +89,7 @@ def set_budget(
     body: JsonObject = {"window": window, "thresholds": thresholds}
     if limit is not None:
         body["limit_usd"] = limit
-    _show(common(context), "PUT", f"/v1/admin/budgets/{quote(scope, safe=':')}", body)
+    _show(global_options(context), "PUT", f"/v1/admin/budgets/{quote(scope, safe=':')}", body)
 
 
 @keys.command("create")
@@ -102,19 +102,19 @@ def create_key(
     """Create a key; it is shown only now."""
     scopes: list[JsonValue] = list(scope or ["jobs"])
     body: JsonObject = {"user_id": user, "tier": tier, "scopes": scopes}
-    _show(common(context), "POST", "/v1/admin/keys", body)
+    _show(global_options(context), "POST", "/v1/admin/keys", body)
 
 
 @keys.command("list")
 def list_keys(context: typer.Context) -> None:
     """List keys."""
-    _list(common(context), "/v1/admin/keys", _KEY_COLUMNS)
+    _list(global_options(context), "/v1/admin/keys", _KEY_COLUMNS)
 
 
 @keys.command("delete")
 def delete_key(context: typer.Context, key_id: str) -> None:
     """Revoke a key."""
-    _show(common(context), "DELETE", f"/v1/admin/keys/{quote(key_id, safe='')}")
+    _show(global_options(context), "DELETE", f"/v1/admin/keys/{quote(key_id, safe='')}")
 
 
 def usage(
@@ -126,12 +126,17 @@ def usage(
     """Show what was used and what it cost."""
     columns = (*group_by.split(","), "requests", "input_tokens", "output_tokens", "cost_usd")
     query = {"group_by": group_by, "from": start, "to": end}
-    _list(common(context), "/v1/admin/usage", (*columns, "fallbacks", "errors", "p95_ms"), query)
+    _list(
+        global_options(context),
+        "/v1/admin/usage",
+        (*columns, "fallbacks", "errors", "p95_ms"),
+        query,
+    )
 
 
 def reconcile(context: typer.Context) -> None:
     """Compare attempts with the ledger; exit status 1 when they differ."""
-    options = common(context)
+    options = global_options(context)
     with failures_in_one_line():
         answer = options.admin().get("/v1/admin/reconciliation")
     _print(options, answer)
@@ -144,7 +149,7 @@ def _differs(answer: JsonObject) -> bool:
     return any(answer.get(name) for name in counted) or answer.get("drift_usd") not in {"0", 0}
 
 
-def _move(options: Common, name: str, action: str, reason: str, until: str | None) -> None:
+def _move(options: GlobalOptions, name: str, action: str, reason: str, until: str | None) -> None:
     body: JsonObject = {"reason": reason}
     if until is not None:
         body["until"] = until
@@ -152,7 +157,7 @@ def _move(options: Common, name: str, action: str, reason: str, until: str | Non
 
 
 def _list(
-    options: Common,
+    options: GlobalOptions,
     path: str,
     columns: tuple[str, ...],
     query: dict[str, str | None] | None = None,
@@ -165,13 +170,13 @@ def _list(
         print_table(rows_of(answer), columns)
 
 
-def _show(options: Common, method: str, path: str, body: JsonObject | None = None) -> None:
+def _show(options: GlobalOptions, method: str, path: str, body: JsonObject | None = None) -> None:
     with failures_in_one_line():
         answer = options.admin().send(method, path, body)
     _print(options, answer)
 
 
-def _print(options: Common, answer: JsonObject) -> None:
+def _print(options: GlobalOptions, answer: JsonObject) -> None:
     if options.as_json:
         print_json(answer)
     else:

@@ -9,7 +9,7 @@ import typer
 from cli.api_client import ApiClient, JsonObject
 from cli.documents_file import document_pages
 from cli.ingesting import until_ended
-from cli.options import common
+from cli.options import global_options
 from cli.output import failures_in_one_line, print_fields, print_json, print_table, rows_of
 
 
@@ -20,7 +20,7 @@ def ingest(
     wait: Annotated[bool, typer.Option("--wait", help="Until all is embedded.")] = False,
 ) -> None:
     """Embed the documents of a JSON-lines file into a collection, made if it is not there."""
-    options = common(context)
+    options = global_options(context)
     with failures_in_one_line():
         client = options.user()
         client.send("PUT", f"/v1/collections/{collection}", {})
@@ -43,7 +43,7 @@ def search(
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many matches.")] = 5,
 ) -> None:
     """Find the texts of a collection that are nearest to a query."""
-    options = common(context)
+    options = global_options(context)
     with failures_in_one_line():
         path = f"/v1/collections/{collection}/search"
         answer = options.user().send("POST", path, {"query": query, "k": k})

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from cli.api_client import JsonObject
 from cli.event_stream import event_line, job_events
-from cli.options import Common, common
+from cli.options import GlobalOptions, global_options
 from cli.output import failures_in_one_line, print_fields, print_json, print_table, rows_of
 
 _COLUMNS = ("id", "kind", "status", "queue", "provider", "model", "cost_usd", "created_at")
@@ -22,7 +22,7 @@ def chat(
     watch: Annotated[bool, typer.Option("--watch", help="Print the answer as it comes.")] = False,
 ) -> None:
     """Submit a chat job."""
-    options = common(context)
+    options = global_options(context)
     body: JsonObject = {"model": model, "messages": [{"role": "user", "content": prompt}]}
     with failures_in_one_line():
         job = options.user().send("POST", "/v1/chat/jobs", body)
@@ -40,7 +40,7 @@ def list_jobs(
     after: Annotated[str | None, typer.Option(help="Start after this job.")] = None,
 ) -> None:
     """List your jobs, the newest first."""
-    options = common(context)
+    options = global_options(context)
     with failures_in_one_line():
         page = options.user().get("/v1/jobs", status=status, limit=limit, after=after)
     if options.as_json:
@@ -52,7 +52,7 @@ def list_jobs(
 @app.command()
 def show(context: typer.Context, job_id: str) -> None:
     """Show one job."""
-    options = common(context)
+    options = global_options(context)
     with failures_in_one_line():
         _print(options, options.user().get(f"/v1/jobs/{job_id}"))
 
@@ -61,18 +61,18 @@ def show(context: typer.Context, job_id: str) -> None:
 def watch(context: typer.Context, job_id: str) -> None:
     """Print a job's answer as it comes; exit status 1 unless it succeeds."""
     with failures_in_one_line():
-        _follow(common(context), job_id)
+        _follow(global_options(context), job_id)
 
 
 @app.command()
 def cancel(context: typer.Context, job_id: str) -> None:
     """Cancel a job."""
-    options = common(context)
+    options = global_options(context)
     with failures_in_one_line():
         _print(options, options.user().send("DELETE", f"/v1/jobs/{job_id}"))
 
 
-def _follow(options: Common, job_id: str) -> None:
+def _follow(options: GlobalOptions, job_id: str) -> None:
     last: JsonValue = None
     for event in job_events(options.access(), job_id):
         last = event.get("type")
@@ -99,7 +99,7 @@ def _show_event(event: JsonObject) -> None:
             typer.echo(f"\n[{other}] {event.get('error', '')}", err=True)
 
 
-def _print(options: Common, job: JsonObject) -> None:
+def _print(options: GlobalOptions, job: JsonObject) -> None:
     if options.as_json:
         print_json(job)
     elif job:

@@ -9,7 +9,7 @@ import typer
 from cli.local_stack.foreground import run_stack, until_signal
 from cli.local_stack.plan import StackOptions, parse_scale
 from cli.local_stack.ready_file import ReadyFile
-from cli.options import common
+from cli.options import global_options
 from cli.output import failures_in_one_line
 from shared.settings import BrokerSettings, DatabaseSettings, load
 
@@ -26,7 +26,7 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole system in the foreground until Ctrl-C."""
-    home = common(context).home
+    home = global_options(context).home
     try:
         counts = parse_scale(scale)
     except ValueError as error:
@@ -55,7 +55,7 @@ def simulator(
     from simulator.main import run  # noqa: PLC0415 - its server is needed by this command alone
 
     with failures_in_one_line():
-        run(port, common(context).home / "simulator")
+        run(port, global_options(context).home / "simulator")
 
 
 def demo(context: typer.Context) -> None:
@@ -63,7 +63,7 @@ def demo(context: typer.Context) -> None:
     from cli.demo import run  # noqa: PLC0415 - only this command needs it
 
     with failures_in_one_line():
-        raise typer.Exit(run(common(context).home))
+        raise typer.Exit(run(global_options(context).home))
 
 
 def migrate() -> None:

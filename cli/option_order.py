@@ -7,7 +7,7 @@ _FLAGS = ("--json",)
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with the common options first; what follows `--` is left alone."""
+    """Return the arguments with those first; what follows `--` is left alone."""
     hoisted: list[str] = []
     others: list[str] = []
     remaining = iter(arguments)

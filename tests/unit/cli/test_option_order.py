@@ -1,6 +1,6 @@
 import pytest
 
-from cli.common_options import hoist
+from cli.option_order import hoist
 
 
 @pytest.mark.parametrize(

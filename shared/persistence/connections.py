@@ -23,11 +23,12 @@ def lost_to_company(error: BaseException) -> bool:
 async def statement(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     """Give a connection on which every statement commits by itself, in one round trip.
 
+    The engine is one of `engine.create_engine`'s, whose connections are made that way.
+
     Raises:
         DatabaseUnavailableError: No connection, or it was lost; the commit may have happened.
     """
-    with_autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    async with _translated(), with_autocommit.connect() as connection:
+    async with _translated(), engine.connect() as connection:
         yield connection
 
 
@@ -38,8 +39,10 @@ async def transaction(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     Raises:
         DatabaseUnavailableError: No connection, or it was lost; the commit may have happened.
     """
-    async with _translated(), engine.begin() as connection:
-        yield connection
+    async with _translated(), engine.connect() as connection:
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        async with connection.begin():
+            yield connection
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from shared.persistence.connections import statement
 def create_engine(database_url: str, pool_size: int = 8) -> AsyncEngine:
     """Return an engine over psycopg 3; connections are opened when first needed.
 
-    Single statements run in autocommit (one round trip); `engine.begin()` opens a transaction.
+    Its connections commit each statement by itself; `connections` opens transactions.
 
     Args:
         database_url: `postgresql://…`; the driver is ours to choose.
@@ -21,7 +21,7 @@ def create_engine(database_url: str, pool_size: int = 8) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=False,
+        isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": 5, "application_name": "sluiceway"},
     )
 

@@ -42,6 +42,25 @@ JOB_COLUMNS = """j.id, j.kind, j.status, j.queue, j.model_requested, j.created_a
     j.attempt_count, j.provider, j.model, j.input_tokens, j.output_tokens, j.neurons, j.cost_usd,
     j.is_fallback, j.latency_ms, j.error_code, j.error_message"""
 
+_ATTEMPT_FIELDS = (
+    "id",
+    "number",
+    "provider",
+    "model",
+    "model_answered",
+    "outcome",
+    "error_code",
+    "error_message",
+    "input_tokens",
+    "output_tokens",
+    "neurons",
+    "cost_usd",
+    "assumed",
+    "started_at",
+    "latency_ms",
+)
+ATTEMPT_COLUMNS = ", ".join(f"a.{field} AS attempt_{field}" for field in _ATTEMPT_FIELDS)
+
 
 def new_job_values(job: NewJob, ingestion_id: IngestionId | None = None) -> Sequence[object]:
     """Return the values of `NEW_JOB`'s columns."""
@@ -98,21 +117,23 @@ def job_view(row: RowMapping, attempts: Sequence[AttemptView]) -> JobView:
 
 
 def attempt_view(row: RowMapping) -> AttemptView:
-    """Read a row of `attempts`."""
-    neurons: Decimal = row["neurons"]
+    """Read an attempt selected by `ATTEMPT_COLUMNS`."""
+    neurons: Decimal = row["attempt_neurons"]
     return AttemptView(
-        id=AttemptId(row["id"]),
-        number=row["number"],
-        provider=Provider(row["provider"]),
-        model=row["model"],
-        model_answered=row["model_answered"],
-        outcome=AttemptOutcome(row["outcome"]),
-        error=_error(row),
-        usage=TokenUsage(row["input_tokens"], row["output_tokens"], neurons or None),
-        cost_usd=row["cost_usd"],
-        assumed=row["assumed"],
-        started_at=row["started_at"],
-        latency_ms=row["latency_ms"],
+        id=AttemptId(row["attempt_id"]),
+        number=row["attempt_number"],
+        provider=Provider(row["attempt_provider"]),
+        model=row["attempt_model"],
+        model_answered=row["attempt_model_answered"],
+        outcome=AttemptOutcome(row["attempt_outcome"]),
+        error=_error(row, "attempt_"),
+        usage=TokenUsage(
+            row["attempt_input_tokens"], row["attempt_output_tokens"], neurons or None
+        ),
+        cost_usd=row["attempt_cost_usd"],
+        assumed=row["attempt_assumed"],
+        started_at=row["attempt_started_at"],
+        latency_ms=row["attempt_latency_ms"],
     )
 
 
@@ -124,7 +145,7 @@ def _waiting(row: RowMapping) -> Waiting | None:
     )
 
 
-def _error(row: RowMapping) -> ErrorView | None:
-    if row["error_code"] is None:
+def _error(row: RowMapping, prefix: str = "") -> ErrorView | None:
+    if row[f"{prefix}error_code"] is None:
         return None
-    return ErrorView(row["error_code"], row["error_message"] or "")
+    return ErrorView(row[f"{prefix}error_code"], row[f"{prefix}error_message"] or "")

@@ -12,6 +12,7 @@ from shared.domain.work import IdempotencyConflict, NewJob, SubmitOutcome, Submi
 from shared.persistence.connections import statement
 from shared.persistence.group_commit import GroupCommit
 from shared.persistence.repositories.job_rows import (
+    ATTEMPT_COLUMNS,
     JOB_COLUMNS,
     NEW_JOB,
     attempt_view,
@@ -52,12 +53,13 @@ _EARLIER = text("""
     WHERE user_id = :user_id AND idempotency_key = :idempotency_key
 """)
 _GET = text(f"""
-    SELECT {JOB_COLUMNS}, c.result, c.metadata, p.number AS text_number, p.text AS text_so_far
+    SELECT {JOB_COLUMNS}, c.result, c.metadata, p.number AS text_number, p.text AS text_so_far,
+        {ATTEMPT_COLUMNS}
     FROM jobs j LEFT JOIN job_contents c ON c.job_id = j.id
     LEFT JOIN answer_checkpoints p ON p.job_id = j.id
-    WHERE j.id = :job_id AND j.user_id = :user_id
+    LEFT JOIN attempts a ON a.job_id = j.id
+    WHERE j.id = :job_id AND j.user_id = :user_id ORDER BY a.number
 """)  # noqa: S608 - as above
-_ATTEMPTS = text("SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number")
 _LIST = text(f"""
     SELECT {JOB_COLUMNS}, NULL AS result, c.metadata
     FROM jobs j LEFT JOIN job_contents c ON c.job_id = j.id
@@ -118,11 +120,11 @@ class PostgresJobs:
         """Return the text stored so far and the job's view."""
         async with statement(self._engine) as connection:
             found = await connection.execute(_GET, {"job_id": job_id, "user_id": user_id})
-            row = found.mappings().one_or_none()
-            if row is None:
-                return None
-            rows = await connection.execute(_ATTEMPTS, {"job_id": job_id})
-            attempts = [attempt_view(one) for one in rows.mappings()]
+            rows = found.mappings().all()
+        if not rows:
+            return None
+        row = rows[0]
+        attempts = [attempt_view(one) for one in rows if one["attempt_id"] is not None]
         return StreamState(
             job_view(row, attempts),
             row["text_number"] or row["attempt_count"],

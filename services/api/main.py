@@ -42,6 +42,8 @@ from shared.settings import (
 from shared.system import RandomIds, SystemClock
 
 _OPEN_FILES_WITHOUT_LIMIT: Final = 1_048_576
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than the idle time of common client pools, so that the client closes first."""
 _WEBSOCKET_MESSAGE_BYTES: Final = 64 * 1024
 _SECRET_BYTES: Final = 32
 
@@ -119,6 +121,8 @@ def _server(parts: ApiParts, process: ProcessSettings, stream: ResultStream) -> 
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(process.drain_seconds),
     )
     return StoppableServer(config, before_stop=stream.dismiss_watchers)

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("shared", "services", "cli", "simulator", "migrations", "tests", "benchmarks")
+CODE = (
+    *("shared", "services", "cli", "simulator", "migrations"),
+    *("tests", "benchmarks", "examples"),
+)
 _TOP_FILES = ("*.md", "*.toml", "*.in", "*.txt", "*.yml", "Makefile", "Dockerfile", ".env.example")
-_TOP_FOLDERS = (*CODE, "docs", "deploy", "prices", "schemas", "examples", ".ci")
+_TOP_FOLDERS = (*CODE, "docs", "deploy", "prices", "schemas", ".ci")
 
 
 def python_files(*folders: str) -> Iterator[Path]:

@@ -10,7 +10,10 @@ from cli.main import app
 from shared.settings import RoutingSettings, StackSettings
 from tests.support.repository import ROOT, shown
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *(page for folder in ("docs", "examples") for page in sorted((ROOT / folder).rglob("*.md"))),
+]
 GLOSSARY = ROOT / "docs/glossary.md"
 # The words that style and messages build on; each has one meaning, in the glossary.
 WORDS = [

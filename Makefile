@@ -43,6 +43,7 @@ check: setup ## Run the static checks
 	@$(BIN)/deptry .
 	@$(BIN)/codespell
 	@$(RUN) cli.schemas --check
+	@$(BIN)/pytest -q --no-header tests/unit/repository
 
 setup: $(STAMP)
 

@@ -135,7 +135,7 @@ async def test_the_next_candidate_answers_when_one_fails() -> None:
     await world.complete_chat(command())
     first, second = world.attempts.settlements
     assert isinstance(first.step, JobContinues)
-    assert (first.result.outcome, first.result.cost_usd) == (AttemptOutcome.FAILED, 0)
+    assert (first.result.outcome, first.result.cost_usd) == (AttemptOutcome.FAILED, Decimal(0))
     assert first.result.error is not None
     assert first.result.error.code == "3040"
     assert isinstance(second.step, JobSucceeds)

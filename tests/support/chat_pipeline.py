@@ -1,0 +1,146 @@
+"""The inference worker and the aggregator in one process, on a real broker and database."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.cost_aggregator.subscribers import subscribe_ledger
+from services.cost_aggregator.use_cases.book_usage import BookUsage
+from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
+from services.inference_worker.main import RoutedByTable
+from services.inference_worker.subscribers import subscribe
+from services.inference_worker.use_cases.answer_stream import StreamPorts
+from services.inference_worker.use_cases.attempt import RunAttempt
+from services.inference_worker.use_cases.calling import CallProvider
+from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
+from shared.domain.catalog import Provider
+from shared.domain.ids import JobId
+from shared.domain.jobs import JobStatus
+from shared.domain.views import JobView
+from shared.domain.work import NewJob, Submitted
+from shared.messaging.worker_process import Connections, WorkerProcess
+from shared.persistence.repositories.attempts import PostgresAttempts
+from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.jobs import PostgresJobs
+from shared.persistence.repositories.leases import PostgresLeases
+from shared.persistence.repositories.ledger import PostgresLedger
+from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.reports import PostgresReports
+from shared.ports.providers import ChatModel
+from shared.providers.price_files import load_price_book
+from shared.providers.routing_file import load_routing_table
+from shared.settings import BrokerSettings, ProcessSettings
+from shared.system import RandomIds, SystemClock
+from tests.support.chat_jobs import USER, rows
+from tests.support.local_providers import SimulatorClient
+from tests.support.waiting import wait_until
+
+_ROOT = Path(__file__).parents[2]
+_LEASE = timedelta(seconds=30)
+_IN_TIME_SECONDS = 30.0
+
+
+class _Bill(BaseModel):
+    total_usd: Decimal
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Both services at work."""
+
+    engine: AsyncEngine
+    worker: WorkerProcess
+    sweep: SweepLeases
+    simulator: SimulatorClient
+
+    async def submit(self, job: NewJob) -> JobId:
+        """Accept a job as the API does."""
+        outcome = await PostgresJobs(self.engine).submit(job)
+        assert isinstance(outcome, Submitted)
+        assert outcome.outbox is not None
+        await self.worker.relay.flush([outcome.outbox])
+        return job.id
+
+    async def ended(self, *job_ids: JobId) -> list[JobView]:
+        """Return the jobs once they have succeeded and their money is booked."""
+        await wait_until(lambda: self._have_succeeded(job_ids), _IN_TIME_SECONDS)
+        await wait_until(self._is_booked, _IN_TIME_SECONDS)
+        found = [await PostgresJobs(self.engine).get(job_id, USER) for job_id in job_ids]
+        return [view for view in found if view is not None]
+
+    async def billed_usd(self) -> Decimal:
+        """Return the simulator's bill."""
+        answer = await self.simulator.http.get(f"{self.simulator.url}/_bill")
+        return _Bill.model_validate_json(answer.content).total_usd
+
+    async def ledger_usd(self) -> Decimal:
+        """Return the ledger's sum."""
+        usage = await PostgresReports(self.engine).usage([], None, None)
+        return sum((row.cost_usd for row in usage), Decimal(0))
+
+    async def _have_succeeded(self, job_ids: tuple[JobId, ...]) -> bool:
+        found = await rows(
+            self.engine,
+            "SELECT id FROM jobs WHERE id = ANY(:ids) AND status = :status",
+            ids=list(job_ids),
+            status=JobStatus.SUCCEEDED.value,
+        )
+        return len(found) == len(job_ids)
+
+    async def _is_booked(self) -> bool:
+        found = await PostgresReports(self.engine).reconciliation()
+        return found.attempts_without_ledger == found.open_holds == 0
+
+
+@asynccontextmanager
+async def pipeline(
+    engine: AsyncEngine,
+    amqp_url: str,
+    simulator: SimulatorClient,
+    models: Mapping[Provider, ChatModel],
+) -> AsyncGenerator[Pipeline]:
+    """Run both services for the time of the block and stop them as SIGTERM would."""
+    broker = BrokerSettings.model_validate({"RABBITMQ_URL": amqp_url})
+    process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
+    clock, ids = SystemClock(), RandomIds()
+    connections = await Connections.open(broker, process)
+    attempts, worker_id = PostgresAttempts(engine), ids.new("worker")
+    worker = WorkerProcess(
+        connections,
+        process,
+        worker=worker_id,
+        gates=PostgresGates(engine),
+        outbox=PostgresOutbox(engine),
+        attempts=attempts,
+    )
+    complete_chat = CompleteChatJob(
+        ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
+        RoutedByTable(load_routing_table(_ROOT / "deploy/routing.toml"), Decimal(100)),
+        load_price_book(_ROOT / "prices"),
+        RunAttempt(
+            StreamPorts(connections.frames, attempts, clock), CallProvider(models), worker_id
+        ),
+        Lease(worker_id, _LEASE),
+    )
+    subscribe(worker, complete_chat)
+    book_usage = BookUsage(PostgresLedger(engine, clock), connections.hint)
+    ledger = await subscribe_ledger(connections, book_usage)
+    sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, ids)
+    worker.relay.start()
+    worker.in_flight.start()
+    await worker.keeper.start(connections.consuming)
+    await ledger.start()
+    try:
+        yield Pipeline(engine, worker, sweep, simulator)
+    finally:
+        await worker.keeper.drain()
+        await worker.in_flight.drain()
+        await ledger.drain()
+        await worker.relay.drain()
+        await connections.close()

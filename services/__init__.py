@@ -1,1 +1,1 @@
-
+"""The programs: one process per container, standing on `shared`, knowing nothing of each other."""

@@ -5,9 +5,7 @@ outbox is relayed once more, connections close.
 """
 
 import asyncio
-import contextlib
-import signal
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -27,6 +25,7 @@ from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.publisher import ConfirmedPublisher, FireAndForgetPublisher
 from shared.observability.health import Check, health_app
 from shared.observability.metrics import Metrics
+from shared.observability.serving import StoppableServer
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.work import AttemptRepository
@@ -79,21 +78,6 @@ class Connections:
         await self.publish.stop()
 
 
-class _HealthServer(uvicorn.Server):
-    """Ends at a signal and leaves it at that.
-
-    uvicorn's own raises the signal again once it has ended, which kills the process undrained.
-    """
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Take signals from here to the process's end: a second one must not cut the drain."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-
-
 async def serve_health(
     process: ProcessSettings, checks: Mapping[str, Check], metrics: Metrics
 ) -> None:
@@ -110,7 +94,7 @@ async def serve_health(
         log_config=None,
         timeout_graceful_shutdown=1,
     )
-    await _HealthServer(config).serve()
+    await StoppableServer(config).serve()
 
 
 class WorkerProcess:

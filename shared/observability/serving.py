@@ -36,15 +36,11 @@ class StoppableServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Turn signals into the wish to stop; a second one doesn't hurry."""
+        """Take signals from here to the process's end: a second one must not cut the drain."""
         loop = asyncio.get_running_loop()
         for one in _SIGNALS:
             loop.add_signal_handler(one, self._stop)
-        try:
-            yield
-        finally:
-            for one in _SIGNALS:
-                loop.remove_signal_handler(one)
+        yield
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """End long answers, then every connection."""

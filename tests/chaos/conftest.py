@@ -47,3 +47,20 @@ async def client(crash_stack: RunningStack) -> AsyncIterator[StackClient]:
     async with stack_client(crash_stack.ready) as one:
         yield one
         await one.behave()
+
+
+@pytest.fixture(scope="session")
+def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Give a stack with every service, whose supervisor restarts what dies."""
+    home = tmp_path_factory.mktemp("chaos") / "home"
+    scale = "api=1,inference=2,embedding=1,aggregator=1"
+    with blocking(running_stack(home, scale, SHORT_LEASE)) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def whole_client(whole_stack: RunningStack) -> AsyncIterator[StackClient]:
+    """Give a client of the whole stack, whose providers behave again at the end."""
+    async with stack_client(whole_stack.ready) as one:
+        yield one
+        await one.behave()

@@ -14,7 +14,8 @@ from tests.support.waiting import wait_until
 
 _SETTLING_SECONDS = 40.0
 _UNSETTLED = """
-    SELECT (SELECT count(*) FROM outbox WHERE parked_by IS NULL)
+    SELECT (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running'))
+        + (SELECT count(*) FROM outbox)
         + (SELECT count(*) FROM attempts WHERE outcome = 'running')
         + (SELECT count(*) FROM attempts a
             WHERE NOT EXISTS (SELECT FROM ledger_entries l WHERE l.id = a.id))

@@ -1,6 +1,7 @@
 """A stack's user and its admin, over HTTP only."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -96,16 +97,18 @@ class StackClient:
         self, job_id: str, *, tier: str = "paid", seconds: float = _PATIENCE_SECONDS
     ) -> JobBody:
         """Return the job once it is over; an API that is away is asked again."""
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    job = await self.job(job_id, tier=tier)
-                except (httpx.TransportError, AssertionError):
-                    await asyncio.sleep(_POLL_SECONDS * 4)
-                    continue
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                job = await self.job(job_id, tier=tier)
+            except httpx.TransportError as error:
+                seen = repr(error)
+            else:
                 if job.status in FINAL_STATUSES:
                     return job
-                await asyncio.sleep(_POLL_SECONDS)
+                seen = repr(job)
+            assert time.monotonic() < deadline, f"not over within {seconds} s: {seen}"
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def queue(self, name: str) -> QueueBody:
         """Read a queue."""

@@ -120,15 +120,17 @@ async def running_stack(
     """Give a stack that is ready, and stop it at the end of the block.
 
     Args:
-        home: Not there yet.
+        home: Of an earlier stack, or not there yet.
         scale: Such as `api=1,inference=2`.
         settings: What its services are told beside the usual.
     """
-    await asyncio.to_thread(home.mkdir, mode=0o700, parents=True)
+    await asyncio.to_thread(home.mkdir, mode=0o700, parents=True, exist_ok=True)
     told = dict(settings or {})
     with ExitStack() as held:
         servers = given_servers(held, home / "servers", ServerChoice())
         environment = inherited_environment() | _NO_PROVIDERS | servers | told
+        # What a killed supervisor left is no sign of life.
+        (home / "ready.json").unlink(missing_ok=True)
         supervisor = spawn(_supervisor_spec(home, scale, environment))
         try:
             ready = await _ready(home / "ready.json", supervisor)

@@ -1,1 +1,1 @@
-"""The programs: one process per container, standing on `shared`, knowing nothing of each other."""
+"""The processes: the API, two workers and the cost aggregator. None knows of another."""

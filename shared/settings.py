@@ -24,7 +24,7 @@ class _Group(BaseSettings):
 class DatabaseSettings(_Group):
     """Where the truth is kept."""
 
-    database_url: PostgresDsn = Field(alias="DATABASE_URL")
+    database_url: PostgresDsn = Field(alias="DATABASE_URL", repr=False)
 
     @property
     def url(self) -> str:
@@ -35,8 +35,8 @@ class DatabaseSettings(_Group):
 class BrokerSettings(_Group):
     """Where work is queued."""
 
-    rabbitmq_url: AmqpUrl = Field(alias="RABBITMQ_URL")
-    rabbitmq_management_url: str | None = Field(None, alias="RABBITMQ_MANAGEMENT_URL")
+    rabbitmq_url: AmqpUrl = Field(alias="RABBITMQ_URL", repr=False)
+    rabbitmq_management_url: str | None = Field(None, alias="RABBITMQ_MANAGEMENT_URL", repr=False)
 
     @property
     def url(self) -> str:

@@ -159,7 +159,7 @@ def settlement_of(
     outcome = AttemptOutcome.FAILED if isinstance(step, JobFails) else AttemptOutcome.SUCCEEDED
     result = AttemptResult(outcome, TokenUsage(10, 5), cost_usd=cost_usd)
     frame = failure(job.id, "ended", "for a test")
-    usage = usage_message(_facts(job, request), result, ended_at=request.now, latency_ms=7)
+    usage = usage_message(call_facts(job, request), result, ended_at=request.now, latency_ms=7)
     messages = [DelayedMessage(usage), *([DelayedMessage(frame)] if ends else [])]
     return Settlement(
         job_id=job.id,
@@ -228,7 +228,8 @@ async def change(engine: AsyncEngine, statement: str, **parameters: object) -> N
         await connection.execute(text(statement), parameters)
 
 
-def _facts(job: NewJob, request: ClaimRequest) -> CallFacts:
+def call_facts(job: NewJob, request: ClaimRequest) -> CallFacts:
+    """Return what is known of a claimed call."""
     return CallFacts(
         attempt_id=request.attempt_id,
         job_id=job.id,

@@ -1,0 +1,99 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import structlog
+
+from services.cost_aggregator.use_cases.book_usage import BookUsage
+from services.cost_aggregator.use_cases.reopen_gates import ReopenGates
+from shared.domain.jobs import AttemptOutcome
+from shared.domain.ledger import LedgerEntry
+from shared.domain.usage import TokenUsage
+from shared.domain.work import AttemptResult
+from shared.messages.events import UsageRecorded
+from shared.messages.usage import usage_message
+from shared.ports.money import Booked
+from tests.support.chat_jobs import NOW, call_facts, claim_of, new_chat_job
+
+
+@dataclass
+class ScriptedLedger:
+    """Implements `Ledger`."""
+
+    booked: Booked = field(default_factory=lambda: Booked(1, (), gates_moved=False))
+    entries: list[LedgerEntry] = field(default_factory=list[LedgerEntry])
+
+    async def book(self, entries: Sequence[LedgerEntry]) -> Booked:
+        self.entries += entries
+        return self.booked
+
+
+@dataclass
+class CountedHints:
+    """Implements `ControlHint`."""
+
+    sent: int = 0
+
+    async def send(self) -> None:
+        self.sent += 1
+
+
+@dataclass
+class TimedGates:
+    """Gates of which some are due or none."""
+
+    is_due: bool
+
+    async def reopen_due(self) -> bool:
+        return self.is_due
+
+
+def _event() -> UsageRecorded:
+    job = new_chat_job()
+    result = AttemptResult(
+        AttemptOutcome.SUCCEEDED,
+        TokenUsage(10, 5, Decimal("0.2")),
+        neurons=Decimal("0.21"),
+        cost_usd=Decimal("0.00000000231"),
+        model_answered="model-v2",
+    )
+    message = usage_message(call_facts(job, claim_of(job)), result, ended_at=NOW, latency_ms=9)
+    return UsageRecorded.model_validate_json(message.body)
+
+
+async def test_an_entry_is_what_the_event_says() -> None:
+    ledger, event = ScriptedLedger(), _event()
+    await BookUsage(ledger, CountedHints())([event])
+    (entry,) = ledger.entries
+    assert (entry.id, entry.job_id, entry.user_id) == (event.attempt_id, event.job_id, "user-1")
+    assert entry.usage == TokenUsage(10, 5, Decimal("0.2"))
+    assert entry.cost_usd == entry.list_cost_usd == Decimal("0.00000000231")
+    assert (entry.neurons, entry.hold_usd) == (Decimal("0.21"), event.hold_usd)
+    assert (entry.model_answered, entry.latency_ms) == ("model-v2", 9)
+    assert entry.occurred_at == NOW
+
+
+async def test_moved_gates_are_hinted() -> None:
+    hints = CountedHints()
+    await BookUsage(ScriptedLedger(Booked(1, (), gates_moved=True)), hints)([_event()])
+    assert hints.sent == 1
+    await BookUsage(ScriptedLedger(), hints)([_event()])
+    assert hints.sent == 1
+
+
+async def test_every_alert_is_told() -> None:
+    ledger = ScriptedLedger(Booked(2, ("first", "second"), gates_moved=False))
+    with structlog.testing.capture_logs() as logs:
+        await BookUsage(ledger, CountedHints())([_event()])
+    assert [line["alert"] for line in logs if line["event"] == "budget.alert"] == [
+        "first",
+        "second",
+    ]
+
+
+async def test_reopened_gates_are_hinted() -> None:
+    hints = CountedHints()
+    await ReopenGates(TimedGates(is_due=False), hints)()
+    assert hints.sent == 0
+    await ReopenGates(TimedGates(is_due=True), hints)()
+    assert hints.sent == 1

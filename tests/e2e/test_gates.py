@@ -1,6 +1,5 @@
 """Gates on a whole stack; no other test of the stack hands in premium chats."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -42,7 +41,7 @@ async def test_a_paused_queue_takes_jobs_that_wait_with_a_reason(client: StackCl
         return (await client.queue(QUEUE)).ready == 1
 
     await wait_until(is_waiting)
-    assert await _reason_to_wait(client, job_id) == "queue_paused"
+    assert await _waits_for(client, job_id, "queue_paused")
     assert (await client.job(job_id, tier=TIER)).attempts == []
     await client.move_gate(QUEUE, "resume")
     job = await client.finished(job_id, tier=TIER)
@@ -82,7 +81,7 @@ async def test_a_crossed_threshold_pauses_and_a_raised_one_reopens(
 
     await wait_until(is_paused)
     waiting = await client.submit("Who waits?", tier=TIER)
-    assert await _reason_to_wait(client, waiting) == "budget"
+    assert await _waits_for(client, waiting, "budget")
     assert (await client.queue(QUEUE)).actor == "budget"
     await client.put_budget("global", _pausing_at(Decimal(1000)))
     job = await client.finished(waiting, tier=TIER)
@@ -95,7 +94,7 @@ async def test_a_hard_limit_parks_jobs_and_a_raised_one_frees_them(
 ) -> None:
     await client.put_budget(SCOPE, {"window": "day", "limit_usd": "0"})
     waiting = await client.submit("Is there room?", tier=TIER)
-    assert await _reason_to_wait(client, waiting) == "budget"
+    assert await _waits_for(client, waiting, "budget")
     assert (await client.job(waiting, tier=TIER)).attempts == []
     await client.put_budget(SCOPE, {"window": "day", "limit_usd": "1000"})
     job = await client.finished(waiting, tier=TIER)
@@ -108,12 +107,15 @@ def _pausing_at(usd: Decimal) -> dict[str, JsonValue]:
     return {"window": "day", "thresholds": [threshold]}
 
 
-async def _reason_to_wait(client: StackClient, job_id: str) -> str:
-    """Return why a queued job waits, once the API knows: it reads gates once a second."""
-    async with asyncio.timeout(10):
-        while (waiting := (await client.job(job_id, tier=TIER)).waiting) is None:
-            await asyncio.sleep(0.05)
-    return waiting.reason
+async def _waits_for(client: StackClient, job_id: str, reason: str) -> bool:
+    """Return once a queued job says so: the API reads gates once a second."""
+
+    async def says_so() -> bool:
+        waiting = (await client.job(job_id, tier=TIER)).waiting
+        return waiting is not None and waiting.reason == reason
+
+    await wait_until(says_so)
+    return True
 
 
 async def _asked(client: StackClient) -> httpx.Response:

@@ -26,7 +26,7 @@ test: setup broker ## Run every test
 	@$(BIN)/pytest
 
 chaos: setup broker ## Run the fault suite in full
-	@$(BIN)/pytest -m chaos
+	@SLUICEWAY_CHAOS=full $(BIN)/pytest -m chaos -rP
 
 bench: setup broker ## Run the benchmarks
 	@$(RUN) benchmarks

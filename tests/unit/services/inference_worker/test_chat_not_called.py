@@ -1,0 +1,103 @@
+"""Jobs that must not, cannot or may not yet be called."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.gates import CHAT_PAID
+from shared.domain.work import (
+    NoRoom,
+    Unclaimable,
+)
+from shared.messages.frames import (
+    FRAME,
+    JobExpired,
+    JobFailed,
+)
+from tests.support.chat_world import (
+    DOWN,
+    JOB_ID,
+    ChatWorld,
+    command,
+)
+from tests.support.fake_providers import Refuses
+from tests.support.fakes_of_chat import ScriptedGate
+
+_SOON = timedelta(seconds=10)
+
+
+@pytest.mark.parametrize("reason", [Unclaimable.MISSING, Unclaimable.DONE, Unclaimable.LEASED])
+async def test_what_cannot_be_claimed_is_done_with(reason: Unclaimable) -> None:
+    world = ChatWorld([reason])
+    await world.complete_chat(command())
+    assert (world.calls, world.attempts.settlements, world.relay.rows) == ([], [], [])
+
+
+async def test_a_job_past_its_deadline_expires_unpaid() -> None:
+    world = ChatWorld([Unclaimable.DEADLINE_PASSED])
+    await world.complete_chat(command())
+    (frame,) = world.attempts.expired
+    assert FRAME.validate_json(frame.body) == JobExpired(job_id=JOB_ID)
+    assert world.sent_to("stream") == [frame]
+    assert world.calls == []
+
+
+async def test_a_job_without_room_is_parked() -> None:
+    world = ChatWorld()
+    until = world.clock.now() + timedelta(hours=3)
+    world.claims[0] = NoRoom("user:user-1", until)
+    await world.complete_chat(command())
+    ((scope, parked_until, message),) = world.attempts.parked
+    assert (scope, parked_until, message.exchange) == ("user:user-1", until, "jobs")
+    assert message.routing_key == CHAT_PAID
+    assert world.calls == []
+
+
+async def test_a_fallback_that_must_wait_for_holds_gives_the_job_back() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    world.claims[1] = NoRoom("provider:openai", world.clock.now() + _SOON)
+    await world.complete_chat(command())
+    (given,) = world.attempts.given_back
+    assert given.message.exchange == "retry.30s"
+    assert world.attempts.parked == []
+
+
+async def test_a_fallback_without_money_looks_again_in_ten_minutes() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    world.claims[1] = NoRoom("global", world.clock.now() + timedelta(hours=9))
+    await world.complete_chat(command())
+    (given,) = world.attempts.given_back
+    assert given.message.exchange == "retry.10m"
+
+
+async def test_a_shut_gate_sends_the_command_back() -> None:
+    world = ChatWorld(gate=ScriptedGate([False]))
+    await world.complete_chat(command())
+    (message,) = world.publisher.published
+    assert (message.exchange, message.routing_key) == ("retry.5s", CHAT_PAID)
+    assert world.gate.asked == [CHAT_PAID]
+    assert world.attempts.claims == []
+
+
+async def test_a_gate_shut_between_candidates_gives_the_job_back() -> None:
+    world = ChatWorld(llama=Refuses(DOWN), gate=ScriptedGate([True, False]))
+    await world.complete_chat(command())
+    (given,) = world.attempts.given_back
+    assert given.message.exchange == "retry.5s"
+    assert given.message in [row.message for row in world.relay.rows]
+    assert world.calls == ["llama"]
+
+
+@pytest.mark.parametrize(
+    ("model", "code"), [("unknown", "unknown_model"), ("unpriced", "unknown_price")]
+)
+async def test_a_job_that_nobody_may_answer_fails_unpaid(model: str, code: str) -> None:
+    world = ChatWorld()
+    await world.complete_chat(command(model=model))
+    ((refused, _),) = world.attempts.refused
+    assert refused == code
+    (message,) = world.sent_to("stream")
+    frame = FRAME.validate_json(message.body)
+    assert isinstance(frame, JobFailed)
+    assert frame.error.code == code
+    assert world.attempts.claims == []

@@ -19,7 +19,7 @@ from shared.observability import logging
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
 from shared.persistence.engine import answers, create_engine
-from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.gates import PostgresTimedGates
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.outbox import PostgresOutbox
@@ -50,7 +50,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     yield Ports(
         ledger=PostgresLedger(engine, SystemClock()),
         leases=PostgresLeases(engine),
-        gates=PostgresGates(engine),
+        gates=PostgresTimedGates(engine, SystemClock()),
         outbox=PostgresOutbox(engine),
         database_answers=lambda: answers(engine),
     )

@@ -154,8 +154,11 @@ class WorkerProcess:
         await serve_health(self._process, checks, metrics)
         _log.info("worker.draining")
         await self.keeper.drain()
-        async with asyncio.timeout(self._process.drain_seconds):
-            await self.in_flight.drain()
+        try:
+            async with asyncio.timeout(self._process.drain_seconds):
+                await self.in_flight.drain()
+        except TimeoutError:  # what is left is charged and requeued when its lease ends
+            _log.warning("worker.drain_cut", seconds=self._process.drain_seconds)
         await self.relay.drain()
         await self._connections.close()
         _log.info("worker.stopped")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+import structlog
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -15,6 +16,7 @@ from shared.persistence.repositories.thresholds import fire, move_gates
 from shared.ports.clock import Clock
 from shared.ports.money import BudgetState
 
+_log = structlog.stdlib.get_logger(__name__)
 _ALL = text("SELECT * FROM budgets ORDER BY scope")
 _GET = text("SELECT * FROM budgets WHERE scope = :scope")
 _SPENT = text("""
@@ -79,9 +81,11 @@ class PostgresBudgets:
         now = self._clock.now()
         async with transaction(self._engine) as connection:
             row = await _put(connection, budget, now)
-            await fire(connection, row, now)
-            await move_gates(connection, budget, row, now, by=by)
+            alerts, _ = await fire(connection, row, now)
+            await move_gates(connection, budget, row["spent_usd"], now, by=by)
             await connection.execute(_FREE_PARKED, {"scope": str(budget.scope)})
+        for alert in alerts:
+            _log.warning("budget.alert", alert=alert)
         return budget_state(row, now)
 
     async def delete(self, scope: BudgetScope, by: str) -> bool:
@@ -93,7 +97,7 @@ class PostgresBudgets:
             if row is None:
                 return False
             without = Budget(scope, budget_state(row, now).budget.window)
-            await move_gates(connection, without, row, now, by=by)
+            await move_gates(connection, without, ZERO_USD, now, by=by)
             await connection.execute(_FREE_PARKED, {"scope": str(scope)})
         return True
 

@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.domain.gates import Gate, GateActor, GateState, QueueActual
+from shared.domain.gates import Gate, QueueActual
 from shared.domain.ids import QueueName
 from shared.persistence.arrays import Batch
 from shared.persistence.connections import statement, transaction
+from shared.persistence.repositories.budget_rows import budget_state
+from shared.persistence.repositories.gate_changes import change_gate, gate_of
+from shared.persistence.repositories.thresholds import move_gates
+from shared.ports.clock import Clock
 from shared.ports.gates import GateChange, QueueOverview, WorkerActual
 
 _DESIRED = text("SELECT * FROM queue_control WHERE queue = ANY(CAST(:queues AS text[]))")
@@ -20,31 +24,10 @@ _REPORT = text(f"""
         generation = excluded.generation, in_flight = excluded.in_flight, seen_at = now()
 """)  # noqa: S608 - only our own column lists are put in
 _FORGET = text("DELETE FROM queue_actual WHERE seen_at < now() - interval '1 hour'")
-# A person's shut gate is not moved by a budget, and an open gate is not opened by one; nothing
-# changes when all is as wished already.
-_CHANGE = text("""
-    WITH before AS (SELECT * FROM queue_control WHERE queue = :queue FOR UPDATE),
-    changed AS (
-        UPDATE queue_control q SET desired = :desired, generation = q.generation + 1,
-            reason = :reason, actor = :actor, until = :until, concurrency = :concurrency,
-            changed_at = now()
-        FROM before b WHERE q.queue = b.queue
-            AND (:actor = 'person' OR b.actor <> 'person' OR b.desired = 'running')
-            AND (:actor = 'person' OR b.desired <> 'running' OR :desired <> 'running')
-            AND (b.desired, b.actor, b.until, b.concurrency) IS DISTINCT FROM
-                (:desired, :actor, CAST(:until AS timestamptz), CAST(:concurrency AS integer))
-        RETURNING q.*, b.desired AS from_state
-    ),
-    audited AS (
-        INSERT INTO gate_audit (queue, from_state, to_state, actor, by, reason, changed_at)
-        SELECT queue, from_state, desired, actor, :by, reason, changed_at FROM changed
-    )
-    SELECT queue, desired, generation, reason, actor, until, concurrency, true AS moved
-    FROM changed
-    UNION ALL
-    SELECT queue, desired, generation, reason, actor, until, concurrency, false
-    FROM before WHERE NOT EXISTS (SELECT FROM changed)
+_ANY_DUE = text("""
+    SELECT EXISTS (SELECT FROM queue_control WHERE until <= now() AND desired <> 'running')
 """)
+_GLOBAL_BUDGET = text("SELECT * FROM budgets WHERE scope = 'global' FOR UPDATE")
 _REOPEN_DUE = text("""
     WITH changed AS (
         UPDATE queue_control q SET desired = 'running', generation = q.generation + 1,
@@ -80,7 +63,7 @@ class PostgresGates:
         """Return the gate of each queue."""
         async with statement(self._engine) as connection:
             rows = await connection.execute(_DESIRED, {"queues": list(queues)})
-            return {QueueName(row["queue"]): _gate(row) for row in rows.mappings()}
+            return {QueueName(row["queue"]): gate_of(row) for row in rows.mappings()}
 
     async def report(self, worker: str, actual: Sequence[QueueActual]) -> None:
         """Store what a worker does with its queues."""
@@ -94,13 +77,6 @@ class PostgresGates:
             gate, _ = await change_gate(connection, change)
         return gate
 
-    async def reopen_due(self) -> bool:
-        """Open the gates whose time is over; True when any moved. Forgets workers long gone."""
-        async with statement(self._engine) as connection:
-            moved = await connection.execute(_REOPEN_DUE)
-            await connection.execute(_FORGET)
-            return bool(moved.all())
-
     async def overview(self) -> Sequence[QueueOverview]:
         """Return every work queue."""
         async with statement(self._engine) as connection:
@@ -108,7 +84,7 @@ class PostgresGates:
             rows = (await connection.execute(_OVERVIEW)).mappings().all()
         return [
             QueueOverview(
-                gate=_gate(row),
+                gate=gate_of(row),
                 workers=[_worker(w) for w in workers if w["queue"] == row["queue"]],
                 oldest_queued_at=row["oldest_queued_at"],
             )
@@ -116,35 +92,36 @@ class PostgresGates:
         ]
 
 
-async def change_gate(connection: AsyncConnection, change: GateChange) -> tuple[Gate, bool]:
-    """Move a gate inside the caller's transaction; tell whether it moved."""
-    parameters = {
-        "queue": change.queue,
-        "desired": change.desired.value,
-        "reason": change.reason,
-        "actor": change.actor.value,
-        "by": change.by,
-        "until": change.until,
-        "concurrency": change.concurrency,
-    }
-    row = (await connection.execute(_CHANGE, parameters)).mappings().one()
-    return _gate(row), row["moved"]
-
-
-def _gate(row: RowMapping) -> Gate:
-    return Gate(
-        queue=QueueName(row["queue"]),
-        desired=GateState(row["desired"]),
-        generation=row["generation"],
-        reason=row["reason"],
-        actor=GateActor(row["actor"]),
-        until=row["until"],
-        concurrency=row["concurrency"],
-    )
-
-
 def _worker(row: RowMapping) -> WorkerActual:
     actual = QueueActual(
         QueueName(row["queue"]), row["actual"], row["generation"], row["in_flight"]
     )
     return WorkerActual(row["worker"], actual, row["seen_at"])
+
+
+class PostgresTimedGates:
+    """Gates that reopen by the clock; any number of processes may look."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def reopen_due(self) -> bool:
+        """Open the gates whose time is over, unless the budget wants them shut.
+
+        Returns:
+            Whether any moved. Forgets workers long gone, too.
+        """
+        async with statement(self._engine) as connection:
+            if not (await connection.execute(_ANY_DUE)).scalar_one():
+                await connection.execute(_FORGET)
+                return False
+        now = self._clock.now()
+        async with transaction(self._engine) as connection:
+            # The budget's row first, as the ledger locks it.
+            row = (await connection.execute(_GLOBAL_BUDGET)).mappings().one_or_none()
+            moved = (await connection.execute(_REOPEN_DUE)).all()
+            if moved and row is not None:
+                state = budget_state(row, now)
+                await move_gates(connection, state.budget, state.spent_usd, now, by="clock")
+        return bool(moved)

@@ -5,6 +5,7 @@ Only a global budget moves gates: a queue is shared, and one user's budget must 
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +15,7 @@ from shared.domain.gates import GateActor, GateState
 from shared.domain.ids import QueueName
 from shared.domain.money import decimal_string
 from shared.persistence.repositories.budget_rows import budget
-from shared.persistence.repositories.gates import change_gate
+from shared.persistence.repositories.gate_changes import change_gate
 from shared.ports.gates import GateChange
 
 _FIRE = text("""
@@ -54,14 +55,14 @@ async def fire(
         )
     keys = [threshold.key for threshold in fired]
     await connection.execute(_MARK, {"keys": keys, "scope": row["scope"]})
-    moved = await move_gates(connection, the_budget, row, now)
+    moved = await move_gates(connection, the_budget, row["spent_usd"], now)
     return [_sentence(the_budget, threshold, row) for threshold in fired], moved
 
 
 async def move_gates(
     connection: AsyncConnection,
     the_budget: Budget,
-    row: RowMapping,
+    spent_usd: Decimal,
     now: datetime,
     *,
     by: str = "ledger",
@@ -73,7 +74,7 @@ async def move_gates(
     """
     if the_budget.scope.kind is not ScopeKind.GLOBAL:
         return False
-    wanted = gates_wanted(the_budget, row["spent_usd"])
+    wanted = gates_wanted(the_budget, spent_usd)
     moves = [
         await change_gate(connection, _change(the_budget, queue, state, now, by))
         for queue, state in sorted(wanted.items())

@@ -1,12 +1,16 @@
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.domain.budgets import GLOBAL_SCOPE, Budget, Threshold, ThresholdAction, Window
 from shared.domain.catalog import Tier
 from shared.domain.gates import CHAT_FREE, WORK_QUEUES, GateActor, GateState, QueueActual
-from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.budgets import PostgresBudgets
+from shared.persistence.repositories.gates import PostgresGates, PostgresTimedGates
 from shared.ports.gates import GateChange
+from shared.system import SystemClock
 from tests.support.chat_jobs import change, new_chat_job, of_user, rows, submitted
 
 
@@ -50,24 +54,42 @@ async def test_a_person_moves_a_budgets_gate(engine: AsyncEngine) -> None:
     assert (gate.desired, gate.actor) == (GateState.RUNNING, GateActor.PERSON)
 
 
+def _timed(engine: AsyncEngine) -> PostgresTimedGates:
+    return PostgresTimedGates(engine, SystemClock())
+
+
 async def test_gates_reopen_when_their_time_is_over(engine: AsyncEngine) -> None:
     (((now,),)) = await rows(engine, "SELECT now()")
     assert isinstance(now, datetime)
     gates = PostgresGates(engine)
     await gates.change(_by_person(GateState.PAUSED, until=now + timedelta(hours=1)))
-    assert not await gates.reopen_due()
+    assert not await _timed(engine).reopen_due()
     paused = await gates.change(_by_person(GateState.PAUSED, until=now - timedelta(seconds=1)))
-    assert await gates.reopen_due()
+    assert await _timed(engine).reopen_due()
     gate = (await gates.desired([CHAT_FREE]))[CHAT_FREE]
     assert (gate.desired, gate.until) == (GateState.RUNNING, None)
     assert gate.generation == paused.generation + 1
-    assert not await gates.reopen_due()
+    assert not await _timed(engine).reopen_due()
+
+
+async def test_a_gate_whose_time_is_over_stays_shut_while_the_budget_wants_that(
+    engine: AsyncEngine,
+) -> None:
+    pause = Threshold(Decimal(0), ThresholdAction.PAUSE, (CHAT_FREE,))
+    budget = Budget(GLOBAL_SCOPE, Window.DAY, thresholds=(pause,))
+    await PostgresBudgets(engine, SystemClock()).put(budget, by="test")
+    gates = PostgresGates(engine)
+    until = SystemClock().now() - timedelta(seconds=1)
+    await gates.change(_by_person(GateState.PAUSED, until=until))
+    assert await _timed(engine).reopen_due()
+    gate = (await gates.desired([CHAT_FREE]))[CHAT_FREE]
+    assert (gate.desired, gate.actor) == (GateState.PAUSED, GateActor.BUDGET)
 
 
 async def test_a_gate_without_an_end_stays_shut(engine: AsyncEngine) -> None:
     gates = PostgresGates(engine)
     await gates.change(_by_person(GateState.PAUSED))
-    assert not await gates.reopen_due()
+    assert not await _timed(engine).reopen_due()
 
 
 async def test_reports_of_workers_are_seen(engine: AsyncEngine) -> None:
@@ -88,7 +110,7 @@ async def test_silent_workers_are_left_out_and_later_forgotten(engine: AsyncEngi
     await change(engine, "UPDATE queue_actual SET seen_at = now() - interval '16 s'")
     assert [one.workers for one in await gates.overview()] == [[]] * len(WORK_QUEUES)
     await change(engine, "UPDATE queue_actual SET seen_at = now() - interval '2 h'")
-    await gates.reopen_due()
+    await _timed(engine).reopen_due()
     assert await rows(engine, "SELECT * FROM queue_actual") == []
 
 

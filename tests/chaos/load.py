@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,19 +26,30 @@ class Wanted:
     prompt: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A request, with the key under which it is repeated; no key is ever used by two loads."""
+
+    key: str
+    tier: str
+    prompt: str | None
+    body: dict[str, JsonValue]
+
+
 class Load:
     """Hands in jobs of every kind and tier, and remembers them."""
 
     def __init__(self, client: StackClient, seed: int) -> None:
         self._client = client
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        self._run = secrets.token_hex(8)
         self._number = 0
         self.wanted: list[Wanted] = []
 
     async def submit(self, count: int) -> None:
         """Hand in jobs at once; returns when all are accepted."""
         orders = [self._order() for _ in range(count)]
-        self.wanted += await asyncio.gather(*(self._accepted(*order) for order in orders))
+        self.wanted += await asyncio.gather(*(self._accepted(order) for order in orders))
 
     async def results(self, seconds: float) -> None:
         """Wait for every job, and check that each has the right result."""
@@ -54,31 +66,31 @@ class Load:
         """Every job handed in."""
         return [one.id for one in self.wanted]
 
-    def _order(self) -> tuple[str, str | None, dict[str, JsonValue]]:
+    def _order(self) -> _Order:
         self._number += 1
+        key = f"{self._run}-{self._number}"
         tier = self._random.choice(_TIERS)
         words = f"order {self._number} of {self._random.getrandbits(32):x}"
         if self._number % 6 == 0:
-            return tier, None, {"input": [f"{words}, text {n}" for n in range(20)]}
-        return tier, words, {"messages": [{"role": "user", "content": words}]}
+            texts: list[JsonValue] = [f"{words}, text {n}" for n in range(20)]
+            return _Order(key, tier, None, {"input": texts})
+        return _Order(key, tier, words, {"messages": [{"role": "user", "content": words}]})
 
-    async def _accepted(self, tier: str, prompt: str | None, body: dict[str, JsonValue]) -> Wanted:
+    async def _accepted(self, order: _Order) -> Wanted:
         """Repeat a request under its idempotency key until it is accepted."""
-        path = "embeddings" if prompt is None else "chat"
+        path = "embeddings" if order.prompt is None else "chat"
         url = f"{self._client.ready.api}/v1/{path}/jobs"
-        headers = self._client.login(tier) | {
-            "Idempotency-Key": f"{self._random.getrandbits(64):x}"
-        }
+        headers = self._client.login(order.tier) | {"Idempotency-Key": order.key}
         async with asyncio.timeout(_ACCEPT_SECONDS):
             while True:
                 try:
-                    answer = await self._client.http.post(url, json=body, headers=headers)
+                    answer = await self._client.http.post(url, json=order.body, headers=headers)
                 except httpx.TransportError:
                     await asyncio.sleep(_PAUSE_SECONDS)
                     continue
                 if answer.status_code == 202:
                     job_id = JobAccepted.model_validate_json(answer.content).id
-                    return Wanted(job_id, tier, prompt)
+                    return Wanted(job_id, order.tier, order.prompt)
                 assert answer.status_code == 503, answer.text
                 assert "retry-after" in answer.headers, answer.text
                 await asyncio.sleep(_PAUSE_SECONDS)

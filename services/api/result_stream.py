@@ -1,13 +1,16 @@
 """Live frames from the broker to this replica's watchers.
 
-One queue per process start takes the frames of exactly those jobs that somebody watches here.
+One queue per process start takes the frames of the lanes in which somebody watches a job here; a
+lane stays bound for a while, because binding costs the broker more than the frames of a job.
 Invariant: watchers are told to read the database again whenever frames may have been lost — after
 every reconnect — so that the broker may lose any of them.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -22,13 +25,14 @@ from pydantic import ValidationError
 
 from services.api.use_cases.watching import Missed, Received, Watch
 from shared.domain.ids import JobId
-from shared.messages.frames import FRAME, stream_key
+from shared.messages.frames import FRAME, lane_pattern, stream_key
 from shared.messaging.topology import STREAM, results_queue
 
 _OUTAGE: Final = (AMQPError, ConnectionError, TimeoutError, RuntimeError)
 _BROKER_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 1.0
 _DISMISSAL_SECONDS: Final = 2.0
+_LINGER: Final = timedelta(minutes=1)
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -41,12 +45,16 @@ class ResultStream:
         channel: AbstractRobustChannel,
         boot_id: str,
         on_watchers: Callable[[int], None],
+        linger: timedelta,
     ) -> None:
         self._channel = channel
+        self._linger_seconds = linger.total_seconds()
         self._boot_id = boot_id
         self._on_watchers = on_watchers
         self._queue: AbstractRobustQueue | None = None
         self._watches: dict[str, set[Watch]] = {}
+        self._watchers_by_lane: Counter[str] = Counter()
+        self._idle_since: dict[str, float] = {}
         self._bound: set[str] = set()
         self._binds: set[asyncio.Task[None]] = set()
         self._binding = asyncio.Lock()
@@ -63,6 +71,7 @@ class ResultStream:
         connection: AbstractRobustConnection,
         boot_id: str,
         on_watchers: Callable[[int], None],
+        linger: timedelta = _LINGER,
     ) -> "ResultStream":
         """Declare the queue and consume from it.
 
@@ -70,10 +79,11 @@ class ResultStream:
             connection: The consuming connection.
             boot_id: Unique per process start.
             on_watchers: Told how many watchers there are.
+            linger: How long a lane stays bound after its last watcher has left.
         """
         channel = connection.channel()
         await channel.initialize()
-        stream = cls(channel, boot_id, on_watchers)
+        stream = cls(channel, boot_id, on_watchers, linger)
         async with stream._binding:
             await stream._subscribe()
         channel.reopen_callbacks.add(stream._on_reopened)
@@ -83,21 +93,24 @@ class ResultStream:
     @asynccontextmanager
     async def watch(self, job_id: JobId) -> AsyncGenerator[Watch]:
         """Collect the job's frames from now on until the block ends."""
-        key, watch = stream_key(job_id), Watch()
+        key, lane, watch = stream_key(job_id), lane_pattern(job_id), Watch()
         if self._is_closed:
             watch.miss(Missed.CLOSED)
         self._watches.setdefault(key, set()).add(watch)
+        self._watchers_by_lane[lane] += 1
+        self._idle_since.pop(lane, None)
         self._count()
         try:
             # Cancelling a call to the broker would close the channel under every watcher.
-            binding = asyncio.create_task(self._bind(key))
-            self._binds.add(binding)
-            binding.add_done_callback(self._binds.discard)
-            await asyncio.shield(binding)
+            if lane not in self._bound:
+                binding = asyncio.create_task(self._bind(lane))
+                self._binds.add(binding)
+                binding.add_done_callback(self._binds.discard)
+                await asyncio.shield(binding)
             yield watch
         finally:
             # Nothing is awaited here: a cancelled watcher could not finish it.
-            self._leave(key, watch)
+            self._leave(key, lane, watch)
 
     async def dismiss_watchers(self) -> None:
         """Tell every watcher, present and future, to leave, and give them a moment for it."""
@@ -119,37 +132,42 @@ class ResultStream:
             await asyncio.wait([self._upkeep])
         await self._channel.close()
 
-    def _leave(self, key: str, watch: Watch) -> None:
+    def _leave(self, key: str, lane: str, watch: Watch) -> None:
         watches = self._watches[key]
         watches.discard(watch)
         if not watches:
             del self._watches[key]
-            self._look.set()
+        self._watchers_by_lane[lane] -= 1
+        if not self._watchers_by_lane[lane]:
+            del self._watchers_by_lane[lane]
+            self._idle_since[lane] = asyncio.get_running_loop().time()
         self._left.set()
         self._count()
 
-    async def _bind(self, key: str) -> None:
+    async def _bind(self, lane: str) -> None:
         try:
             async with asyncio.timeout(_BROKER_SECONDS), self._binding:
-                if key not in self._bound and self._queue is not None:
-                    await self._queue.bind(STREAM, key, robust=False)
-                    self._bound.add(key)
+                if lane not in self._bound and self._queue is not None:
+                    await self._queue.bind(STREAM, lane, robust=False)
+                    self._bound.add(lane)
         except _OUTAGE as error:
-            # The watcher goes on from the database; the next subscription binds its key.
+            # The watcher goes on from the database; the next subscription binds its lane.
             self._is_bound = False
             self._look.set()
             _log.warning("watch.not_bound", error=type(error).__name__)
 
     async def _keep_up(self) -> None:
-        """Unbind what nobody watches any more, and subscribe again after every outage."""
+        """Unbind lanes long idle, and subscribe again after every outage."""
         while True:
-            await self._look.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._linger_seconds / 4):
+                    await self._look.wait()
             self._look.clear()
             try:
                 async with self._binding, asyncio.timeout(_BROKER_SECONDS * 5):
                     if not self._is_bound:
                         await self._subscribe()
-                    await self._unbind_unwatched()
+                    await self._unbind_idle()
             except _OUTAGE as error:
                 _log.warning("watch.upkeep_failed", error=type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -161,9 +179,9 @@ class ResultStream:
             queue.name, durable=queue.durable, arguments=dict(queue.arguments), robust=False
         )
         self._bound.clear()
-        for key in tuple(self._watches):
-            await declared.bind(STREAM, key, robust=False)
-            self._bound.add(key)
+        for lane in tuple(self._watchers_by_lane):
+            await declared.bind(STREAM, lane, robust=False)
+            self._bound.add(lane)
         if not self._is_consuming:
             await declared.consume(
                 self._hear, no_ack=True, consumer_tag=self._boot_id, robust=False
@@ -174,12 +192,15 @@ class ResultStream:
         for watch in self._every_watch():
             watch.miss(Missed.RECONNECT)
 
-    async def _unbind_unwatched(self) -> None:
-        queue = self._queue
-        for key in [key for key in self._bound if key not in self._watches]:
-            if queue is not None and key not in self._watches:
-                self._bound.discard(key)
-                await queue.unbind(STREAM, key)
+    async def _unbind_idle(self) -> None:
+        queue, now = self._queue, asyncio.get_running_loop().time()
+        long_idle = [
+            lane for lane, at in self._idle_since.items() if now - at > self._linger_seconds
+        ]
+        for lane in long_idle:
+            if queue is not None and self._idle_since.pop(lane, None) is not None:
+                self._bound.discard(lane)
+                await queue.unbind(STREAM, lane)
 
     def _on_reopened(self, *_: object) -> None:
         self._is_consuming = False

@@ -112,5 +112,18 @@ FRAME: TypeAdapter[Frame] = TypeAdapter(Frame)
 
 
 def stream_key(job_id: JobId) -> str:
-    """Return the routing key under which a job's frames travel on the `stream` exchange."""
-    return f"job.{job_id}"
+    """Return the routing key under which a job's frames travel: `job.<lane>.<id>`."""
+    return f"job.{_lane(job_id)}.{job_id}"
+
+
+def lane_pattern(job_id: JobId) -> str:
+    """Return what a watcher binds: the frames of the job's lane, one of 256.
+
+    Binding and unbinding each job would cost more than all its frames.
+    """
+    return f"job.{_lane(job_id)}.*"
+
+
+def _lane(job_id: JobId) -> str:
+    # An id ends in random hexadecimal digits, so that jobs spread evenly over the lanes.
+    return job_id[-2:]

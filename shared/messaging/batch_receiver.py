@@ -31,6 +31,9 @@ from shared.messaging.topology import DEAD_LETTERS
 M = TypeVar("M")
 _OUTAGE: Final = (AMQPError, ConnectionError, RuntimeError)
 _HOLD_SECONDS: Final = 1.0
+_PERIOD_SECONDS: Final = 0.05
+"""From one batch's start to the next: a message that comes alone is handled at once, while a
+stream of them shares commits, which cost more than the messages."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -86,12 +89,16 @@ class BatchReceiver(Generic[M]):
         self._look.set()
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._arrived or not self._draining:
             await self._look.wait()
             self._look.clear()
+            began = loop.time()
             batch, self._arrived = self._arrived, []
             if batch:
                 await self._receive(batch)
+            if not self._draining:
+                await asyncio.sleep(began + _PERIOD_SECONDS - loop.time())
 
     async def _receive(self, batch: Sequence[AbstractIncomingMessage]) -> None:
         decoded: list[tuple[AbstractIncomingMessage, M]] = []

@@ -16,6 +16,8 @@ from shared.messaging.ticking import Ticker, start_rounds
 from shared.ports.messaging import MessagePublisher, Outbox
 
 _log = structlog.stdlib.get_logger(__name__)
+_DELETION_SECONDS = 0.05
+"""How long confirmed rows wait for company; a crash meanwhile only repeats their messages."""
 
 
 class OutboxRelay:
@@ -45,16 +47,18 @@ class OutboxRelay:
         self._ticker = Ticker(period, f"relay:{worker}")
         self._draining = False
         self._loop: asyncio.Task[None] | None = None
+        self._confirmed: list[int] = []
+        self._deletion: asyncio.Task[None] | None = None
 
     async def flush(self, rows: Sequence[OutboxRow]) -> None:
         """Publish rows that were just committed; what fails stays for the loop.
 
-        Never raises for the broker or the database: the rows are safe.
+        Never raises for the broker: the rows are safe. Confirmed rows are deleted a moment later,
+        together with those of other flushes.
         """
-        try:
-            await self._publish(rows)
-        except DatabaseUnavailableError as error:
-            _log.warning("outbox.marks_lost", rows=len(rows), error=str(error))
+        self._confirmed += await self._publish(rows)
+        if self._confirmed and self._deletion is None:
+            self._deletion = asyncio.create_task(self._delete_soon(), name="outbox-deletion")
 
     def start(self) -> None:
         """Begin to look for rows that are due."""
@@ -66,6 +70,8 @@ class OutboxRelay:
         self._ticker.wake()
         if self._loop is not None:
             await self._loop
+        if self._deletion is not None:
+            await self._deletion
         await self._relay_due()
 
     @property
@@ -83,16 +89,26 @@ class OutboxRelay:
         try:
             while True:
                 rows = await self._outbox.due(self._batch)
-                failures = await self._publish(rows)
-                if failures or len(rows) < self._batch:
+                sent = await self._publish(rows)
+                await self._outbox.sent(sent)
+                if len(sent) < self._batch:
                     return
         except DatabaseUnavailableError as error:
             _log.warning("outbox.unreadable", error=str(error))
 
-    async def _publish(self, rows: Sequence[OutboxRow]) -> int:
-        """Publish, delete what was confirmed, and return how many failed."""
+    async def _delete_soon(self) -> None:
+        await asyncio.sleep(_DELETION_SECONDS)
+        ids, self._confirmed, self._deletion = self._confirmed, [], None
+        try:
+            await self._outbox.sent(ids)
+        except DatabaseUnavailableError as error:
+            # They are published again, and dropped by their receivers.
+            _log.warning("outbox.marks_lost", rows=len(ids), error=str(error))
+
+    async def _publish(self, rows: Sequence[OutboxRow]) -> Sequence[int]:
+        """Publish, and return the ids of the rows that were confirmed."""
         if not rows:
-            return 0
+            return []
         outcomes = await self._publisher.publish_many([row.message for row in rows])
         sent: list[int] = []
         for row, error in zip(rows, outcomes, strict=True):
@@ -102,6 +118,4 @@ class OutboxRelay:
             # A permanent error is a topology bug or a queue at its limit: somebody must look.
             report = _log.warning if isinstance(error, TransientError) else _log.error
             report("outbox.not_sent", row=row.id, error=str(error))
-        if sent:
-            await self._outbox.sent(sent)
-        return len(rows) - len(sent)
+        return sent

@@ -19,7 +19,7 @@ JOBS = "jobs"
 EVENTS = "events"
 """Facts that happened, such as `usage.recorded`."""
 STREAM = "stream"
-"""Tokens and results on their way to the replica that holds the client, by `job.<id>`."""
+"""Tokens and results on their way to the replica that holds the client, by `job.<lane>.<id>`."""
 CONTROL = "control"
 """Hints that a gate has moved."""
 DEAD_LETTERS = "dlx"
@@ -132,11 +132,6 @@ def control_queue(boot_id: str) -> Queue:
         exclusive=True,
         auto_delete=True,
     )
-
-
-def stream_key(job_id: str) -> str:
-    """Return the routing key of one job's tokens and result."""
-    return f"job.{job_id}"
 
 
 EXCHANGES = (

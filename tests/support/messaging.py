@@ -23,6 +23,7 @@ class MemoryOutbox:
     rows: dict[int, OutboxRow] = field(default_factory=dict[int, OutboxRow])
     leased: set[int] = field(default_factory=set[int])
     is_down: bool = False
+    refusals: int = 0
     last_id: int = 0
 
     def commit(self, *messages: OutgoingMessage) -> list[OutboxRow]:
@@ -51,6 +52,7 @@ class MemoryOutbox:
 
     def _answer(self) -> None:
         if self.is_down:
+            self.refusals += 1
             raise DatabaseUnavailableError("the fake is down")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.application import app
 from shared.settings import RoutingSettings, StackSettings
 from tests.support.repository import ROOT, shown
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 
 import aio_pika
 import pytest
@@ -22,6 +23,8 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 ONE, TWO = JobId("job_1"), JobId("job_2")
+SAME_LANE = JobId("another_1")
+_LINGER = timedelta(seconds=0.2)
 
 
 @pytest_asyncio.fixture
@@ -41,7 +44,7 @@ async def proxy(channel: AbstractChannel, vhost: VirtualHost) -> AsyncGenerator[
 @pytest_asyncio.fixture
 async def stream(proxy: Proxy) -> AsyncGenerator[ResultStream]:
     connection = await connect_robust(f"{proxy.url}?reconnect_interval=0.1")
-    stream = await ResultStream.open(connection, "boot-1", lambda _: None)
+    stream = await ResultStream.open(connection, "boot-1", lambda _: None, _LINGER)
     yield stream
     await stream.close()
     await connection.close()
@@ -75,7 +78,7 @@ async def test_each_watcher_gets_the_frames_of_its_job(
         assert [await next_text(one) for one in (first, second, other)] == ["a", "a", "b"]
 
 
-async def test_the_queue_is_bound_only_while_somebody_watches(
+async def test_a_lane_is_bound_while_somebody_watches_and_a_little_longer(
     stream: ResultStream, channel: AbstractChannel
 ) -> None:
     async def is_bound() -> bool:
@@ -92,6 +95,15 @@ async def test_the_queue_is_bound_only_while_somebody_watches(
         return not await is_bound()
 
     await wait_until(is_free)
+
+
+async def test_a_watcher_sees_nothing_of_another_job_in_its_lane(
+    stream: ResultStream, channel: AbstractChannel
+) -> None:
+    async with stream.watch(ONE) as watch:
+        await send(channel, SAME_LANE, "not mine")
+        await send(channel, ONE, "a")
+        assert await next_text(watch) == "a"
 
 
 async def test_a_watcher_that_gives_up_while_joining_disturbs_nobody(

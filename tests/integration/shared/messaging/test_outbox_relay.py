@@ -34,5 +34,6 @@ async def test_only_the_message_that_fails_stays(
         OutgoingMessage("m3", "stream", "job.1", b"{}", mandatory=False),
     )
     await OutboxRelay(outbox, publisher, worker="w1").flush(rows)
+    await wait_until(lambda: len(outbox.rows) == 1)
     assert [row.message.message_id for row in outbox.rows.values()] == ["m1"]
     assert (await taken(channel, "chat.free")).message_id == "m2"

@@ -7,11 +7,13 @@ import pytest
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
 
 from shared.domain.errors import BrokerUnavailableError, QueueFullError, UnroutableError
+from shared.domain.ids import JobId
 from shared.domain.outgoing import OutgoingMessage
+from shared.messages.frames import stream_key
 from shared.messaging.brokers import publish_broker
 from shared.messaging.management import Management
 from shared.messaging.publisher import ConfirmedPublisher, FireAndForgetPublisher
-from shared.messaging.topology import Policy, stream_key
+from shared.messaging.topology import Policy
 from tests.support.messaging import ready_count, taken
 from tests.support.proxy import proxy_to
 from tests.support.waiting import wait_until
@@ -125,11 +127,11 @@ async def test_frames_reach_who_watches_in_order(
     connection: AbstractRobustConnection, channel: AbstractRobustChannel
 ) -> None:
     queue = await channel.declare_queue("watcher", exclusive=True)
-    await queue.bind("stream", stream_key("job_1"))
+    await queue.bind("stream", stream_key(JobId("job_1")))
     frames = await FireAndForgetPublisher.open(connection)
     for number in range(20):
-        await frames.send(stream_key("job_1"), str(number).encode())
-        await frames.send(stream_key("unwatched"), b"dropped by the broker")
+        await frames.send(stream_key(JobId("job_1")), str(number).encode())
+        await frames.send(stream_key(JobId("unwatched")), b"dropped by the broker")
     bodies = [(await taken(channel, "watcher")).body for _ in range(20)]
     assert bodies == [str(number).encode() for number in range(20)]
     assert frames.dropped == 0
@@ -143,9 +145,9 @@ async def test_frames_are_dropped_while_the_broker_is_away(declared_url: str) ->
             frames = await FireAndForgetPublisher.open(connection)
             await proxy.cut()
             await wait_until(lambda: not connection.connected.is_set())
-            await frames.send(stream_key("job_1"), b"lost")
+            await frames.send(stream_key(JobId("job_1")), b"lost")
             assert frames.dropped == 1
             await proxy.open()
             await connection.ready()
-            await frames.send(stream_key("job_1"), b"sent")
+            await frames.send(stream_key(JobId("job_1")), b"sent")
             assert frames.dropped <= 2

@@ -19,7 +19,16 @@ async def test_flush_publishes_and_deletes() -> None:
     outbox, publisher = MemoryOutbox(), ListPublisher()
     await _relay(outbox, publisher).flush(outbox.commit(*_messages("a", "b")))
     assert [each.message_id for each in publisher.published] == ["a", "b"]
+    await wait_until(lambda: not outbox.rows)
+
+
+async def test_draining_does_not_leave_confirmed_rows_behind() -> None:
+    outbox, publisher = MemoryOutbox(), ListPublisher()
+    relay = _relay(outbox, publisher)
+    await relay.flush(outbox.commit(*_messages("a")))
+    await relay.drain()
     assert not outbox.rows
+    assert len(publisher.published) == 1
 
 
 async def test_flush_of_nothing_asks_nobody() -> None:
@@ -33,6 +42,7 @@ async def test_a_failed_flush_is_made_good_by_the_loop() -> None:
     publisher.refusals["b"] = QueueFullError("full")
     relay = _relay(outbox, publisher)
     await relay.flush(outbox.commit(*_messages("a", "b", "c")))
+    await wait_until(lambda: len(outbox.rows) == 2)
     assert [row.message.message_id for row in outbox.rows.values()] == ["a", "b"]
     publisher.refusals.clear()
     relay.start()
@@ -48,6 +58,7 @@ async def test_rows_whose_deletion_failed_are_published_again() -> None:
     outbox.is_down = True
     relay = _relay(outbox, publisher)
     await relay.flush(rows)
+    await wait_until(lambda: outbox.refusals == 1)
     relay.start()
     outbox.is_down = False
     await wait_until(lambda: not outbox.rows)

@@ -6,7 +6,6 @@ from shared.messaging.topology import (
     QUEUES,
     control_queue,
     results_queue,
-    stream_key,
 )
 
 
@@ -41,7 +40,3 @@ def test_a_replicas_queue_expires_after_it() -> None:
 def test_the_control_queue_goes_with_its_connection() -> None:
     queue = control_queue("boot")
     assert (queue.name, queue.exclusive, queue.auto_delete) == ("control.boot", True, True)
-
-
-def test_frames_are_keyed_by_job() -> None:
-    assert stream_key("job_1") == "job.job_1"

@@ -65,7 +65,7 @@ async def test_who_comes_after_the_end_gets_it_all_again(client: StackClient) ->
 
 
 async def test_a_cut_answer_starts_again_at_the_fallback(client: StackClient) -> None:
-    await client.misbehave("cloudflare", mode="cut_stream", tokens_per_second=SLOW, after_chunks=9)
+    await client.misbehave("cloudflare", mode="cut_stream", tokens_per_second=SLOW, after_chunks=40)
     job_id = await client.submit(LONG)
     watched = await watched_by_socket(client, job_id)
     job = await client.job(job_id)
@@ -80,7 +80,7 @@ async def test_a_cut_answer_starts_again_at_the_fallback(client: StackClient) ->
 
 
 async def test_a_cut_answer_fails_if_its_client_wants_that(client: StackClient) -> None:
-    await client.misbehave("cloudflare", mode="cut_stream", tokens_per_second=SLOW, after_chunks=9)
+    await client.misbehave("cloudflare", mode="cut_stream", tokens_per_second=SLOW, after_chunks=40)
     job_id = await client.submit(LONG, on_interrupt="fail")
     watched = await watched_by_socket(client, job_id)
     job = await client.job(job_id)

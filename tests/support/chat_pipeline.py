@@ -108,8 +108,33 @@ async def pipeline(
     """Run both services for the time of the block and stop them as SIGTERM would."""
     broker = BrokerSettings.model_validate({"RABBITMQ_URL": amqp_url})
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
-    clock, ids = SystemClock(), RandomIds()
+    clock = SystemClock()
     connections = await Connections.open(broker, process)
+    worker = _worker(engine, connections, process, models)
+    book_usage = BookUsage(PostgresLedger(engine, clock), connections.hint)
+    ledger = await subscribe_ledger(connections, book_usage)
+    sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
+    worker.relay.start()
+    worker.in_flight.start()
+    await worker.keeper.start(connections.consuming)
+    await ledger.start()
+    try:
+        yield Pipeline(engine, worker, sweep, simulator)
+    finally:
+        await worker.keeper.drain()
+        await worker.in_flight.drain()
+        await ledger.drain()
+        await worker.relay.drain()
+        await connections.close()
+
+
+def _worker(
+    engine: AsyncEngine,
+    connections: Connections,
+    process: ProcessSettings,
+    models: Mapping[Provider, ChatModel],
+) -> WorkerProcess:
+    clock, ids = SystemClock(), RandomIds()
     attempts, worker_id = PostgresAttempts(engine), ids.new("worker")
     worker = WorkerProcess(
         connections,
@@ -129,18 +154,4 @@ async def pipeline(
         Lease(worker_id, _LEASE),
     )
     subscribe(worker, complete_chat)
-    book_usage = BookUsage(PostgresLedger(engine, clock), connections.hint)
-    ledger = await subscribe_ledger(connections, book_usage)
-    sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, ids)
-    worker.relay.start()
-    worker.in_flight.start()
-    await worker.keeper.start(connections.consuming)
-    await ledger.start()
-    try:
-        yield Pipeline(engine, worker, sweep, simulator)
-    finally:
-        await worker.keeper.drain()
-        await worker.in_flight.drain()
-        await ledger.drain()
-        await worker.relay.drain()
-        await connections.close()
+    return worker

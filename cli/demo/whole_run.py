@@ -77,7 +77,8 @@ async def _run(home: Path, screen: Screen) -> int:
         screen.note(f"Ready after {time.monotonic() - started:.0f} s.")
         ended.append(await _show(ready, screen, home / "logs"))
 
-    await run_stack(StackOptions(home=home, ready_file=home / "ready.json", api_port=0), show)
+    options = StackOptions(home=home, ready_file=home / "ready.json", api_port=0, discard=True)
+    await run_stack(options, show)
     if ended == [0]:
         await empty_home(home)
         _say_goodbye(screen, time.monotonic() - started)

@@ -67,6 +67,7 @@ class Backends:
             addresses = Addresses(database_url, await broker)
         finally:
             broker.cancel()
+            await asyncio.gather(broker, return_exceptions=True)
         await declare(addresses.broker.url, addresses.broker.management_url)
         return addresses
 

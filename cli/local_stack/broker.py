@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from cli.local_stack.atomic_file import write_private
 from cli.local_stack.broker_files import (
     BrokerIdentity,
     BrokerPorts,
@@ -37,6 +38,7 @@ class PrivateBroker:
         self._folder = folder.resolve()
         self._programs = programs
         self._children: list[ChildProcess] = []
+        self._is_ready = False
 
     def processes(self) -> list[ChildProcess]:
         """Return the port mapper and the node, in this order."""
@@ -48,24 +50,43 @@ class PrivateBroker:
         Raises:
             ServerFailedError: The node ended, or was not ready in time.
         """
-        for name in ("data", "log"):
-            (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._is_ready = False
+        self._make_folders()
         identity, ports = broker_identity(self._folder), pick_ports()
         write_settings(self._folder, identity, ports)
         await self._start_children(node_environment(self._folder, identity, ports), ports)
         address = _address(identity, ports)
         await self._wait_ready(identity, ports)
+        self._is_ready = True
+        self._first_boot.unlink(missing_ok=True)
         return address
 
     async def stop(self, *, discard: bool = False) -> None:
-        """End the node, cleanly or at once, and then its port mapper."""
+        """End the node, cleanly or at once, and then its port mapper.
+
+        A node that still boots does not listen to SIGTERM; it has taken nothing that it could lose.
+        """
         for child in reversed(self._children):
-            if discard:
+            if discard or not self._is_ready:
                 child.kill()
             await child.stop(_STOP_SECONDS)
         self._children.clear()
         if discard:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _first_boot(self) -> Path:
+        """Return the file that is there until the node has been ready once."""
+        return self._folder / "first-boot"
+
+    def _make_folders(self) -> None:
+        data = self._folder / "data"
+        if self._first_boot.exists():
+            shutil.rmtree(data, ignore_errors=True)  # half made: no node would start on it
+        if not data.exists():
+            write_private(self._first_boot, "")
+        for folder in (data, self._folder / "log"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def _start_children(self, environment: dict[str, str], ports: BrokerPorts) -> None:
         mapper = spawn(

@@ -103,7 +103,10 @@ def node_environment(folder: Path, identity: BrokerIdentity, ports: BrokerPorts)
         # The script then becomes the node instead of staying as its parent: one process to watch.
         "RUNNING_UNDER_SYSTEMD": "true",
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-            "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+            "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1} "
+            # At its end the management plugin waits 5 s for an answer that cannot come (3.10); by
+            # then all queues are closed.
+            "-kernel shutdown_timeout 1000"
         ),
         "ERL_EPMD_PORT": str(ports.port_mapper),
         "ERL_EPMD_ADDRESS": LOOPBACK,

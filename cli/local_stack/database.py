@@ -7,7 +7,6 @@ cannot read the data.
 import asyncio
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -54,6 +53,7 @@ class EmbeddedDatabase:
         self._durable = durable
         self._files: DatabaseFiles | None = None
         self._server: ChildProcess | None = None
+        self._preparing: asyncio.Task[None] | None = None
 
     def processes(self) -> list[ChildProcess]:
         """Return the server, when it has been started."""
@@ -65,10 +65,10 @@ class EmbeddedDatabase:
         Raises:
             ServerFailedError: The server ended, or was not ready in time.
         """
-        files = self._files = await asyncio.to_thread(prepare_files, self._location)
+        files = await self._prepare()
         password = files.password()
         if not files.is_initialized:
-            await asyncio.to_thread(self._initialize, files)
+            await self._initialize(files)
         port = free_ports(1)[0]
         self._server = spawn(self._server_spec(files, port))
         address = f"postgresql://{_NAME}:{password}@{LOOPBACK}:{port}"
@@ -78,7 +78,9 @@ class EmbeddedDatabase:
         return f"{address}/{_NAME}"
 
     async def stop(self, *, discard: bool = False) -> None:
-        """End the server, cleanly or at once."""
+        """End the server, cleanly or at once; what is not complete is removed."""
+        if self._preparing is not None:
+            await asyncio.wait({self._preparing})
         if self._server is not None:
             if discard:
                 self._server.signal(signal.SIGQUIT)
@@ -93,24 +95,24 @@ class EmbeddedDatabase:
         """Tell whether no data of an earlier run is there."""
         return not (self._location / "initialized").exists()
 
-    def _initialize(self, files: DatabaseFiles) -> None:
-        shutil.rmtree(files.data, ignore_errors=True)
-        account = files.account
-        self._log_file.parent.mkdir(parents=True, exist_ok=True)
-        with self._log_file.open("ab") as log:
-            made = subprocess.run(
-                _initialize_command(files),
-                env=inherited_environment(),
-                cwd=files.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                user=account.user_id if account else None,
-                group=account.group_id if account else None,
-                extra_groups=[] if account else None,
-                check=False,
-            )
-        if made.returncode != 0:
+    async def _prepare(self) -> DatabaseFiles:
+        """Return the files once they are there; a cancelled start leaves that to `stop`."""
+
+        async def prepare() -> None:
+            self._files = await asyncio.to_thread(prepare_files, self._location)
+
+        self._preparing = asyncio.create_task(prepare())
+        await asyncio.shield(self._preparing)
+        self._preparing = None
+        if self._files is None:
+            raise ServerFailedError("PostgreSQL was stopped while it started")
+        return self._files
+
+    async def _initialize(self, files: DatabaseFiles) -> None:
+        await asyncio.to_thread(shutil.rmtree, files.data, ignore_errors=True)
+        self._server = spawn(self._spec(files, *_initialize_command(files), stop=signal.SIGKILL))
+        await self._server.ended()
+        if self._server.exit_status() != 0:
             raise ServerFailedError(f"PostgreSQL could not make its data: see {self._log_file}")
 
     def _server_spec(self, files: DatabaseFiles, port: int) -> ProcessSpec:
@@ -118,13 +120,17 @@ class EmbeddedDatabase:
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        program = str(files.programs / "bin" / "postgres")
+        return self._spec(files, program, "-D", str(files.data), *options, stop=signal.SIGINT)
+
+    def _spec(self, files: DatabaseFiles, *arguments: str, stop: signal.Signals) -> ProcessSpec:
         return ProcessSpec(
             name="postgres",
-            arguments=(str(files.programs / "bin" / "postgres"), "-D", str(files.data), *options),
+            arguments=arguments,
             environment=inherited_environment(),
             log_file=self._log_file,
-            stop_signal=signal.SIGINT,
-            orphan_signal=signal.SIGINT,
+            stop_signal=stop,
+            orphan_signal=stop,
             account=files.account,
             directory=files.folder,
         )

@@ -65,8 +65,10 @@ class DatabaseFiles:
         return self.password_file.read_text("utf-8")
 
     def keep(self) -> None:
-        """Put the data back into the stack's home, if it is elsewhere."""
-        if self.link is not None:
+        """Put the data back into the stack's home, if it is elsewhere and complete."""
+        if not self.is_initialized:
+            self.remove()
+        elif self.link is not None:
             take_back(self.link, self.folder, without=_COPIED_PROGRAMS)
 
     def remove(self) -> None:

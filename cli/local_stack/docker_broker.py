@@ -52,6 +52,8 @@ class DockerBroker:
 
     async def stop(self, *, discard: bool = False) -> None:
         """End the container."""
+        if discard:
+            await self._remove_container()
         for child in self._children:
             await child.stop(_STOP_SECONDS)
         await self._remove_container()

@@ -27,7 +27,7 @@ class StackOptions:
 
     Attributes:
         api_port: None takes the usual port, or a free one when that is taken.
-        discard: Throw the stack's data away at its end.
+        discard: Throw the data of broker and database away at the end, which is quicker.
     """
 
     home: Path

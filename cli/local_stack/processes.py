@@ -37,7 +37,7 @@ class ProcessSpec:
 
     Attributes:
         environment: The child's whole environment.
-        stop_signal: What ends it cleanly.
+        stop_signal: What ends it cleanly; SIGKILL also ends what it started.
         orphan_signal: What the kernel sends it when the supervisor is killed.
     """
 
@@ -102,6 +102,8 @@ class ChildProcess:
 
     async def stop(self, seconds: float) -> None:
         """Ask it to end, and kill it when it has not after `seconds`."""
+        if self.spec.stop_signal is signal.SIGKILL:
+            self.kill()
         self.signal(self.spec.stop_signal)
         if not await self.ended_within(seconds):
             self.kill()

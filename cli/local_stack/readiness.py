@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import httpx
 
+from cli.local_stack.ports import is_listening
 from cli.local_stack.processes import ChildProcess
 from cli.local_stack.servers import ServerFailedError
 
@@ -42,6 +44,9 @@ async def _wait_ready(
 
 
 async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
+    port = urlsplit(url).port
+    if port is not None and not is_listening(port):  # much cheaper than a request that fails
+        return False
     try:
         return (await client.get(url)).is_success
     except httpx.HTTPError:

@@ -47,7 +47,7 @@ def make_service(
     }
     spec = ProcessSpec(
         name=name,
-        arguments=(sys.executable, "-m", module),
+        arguments=(sys.executable, "-m", "cli.local_stack.launch", module),
         environment=inherited_environment() | dict(settings) | own,
         log_file=logs / f"{name}.log",
     )

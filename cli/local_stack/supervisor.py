@@ -5,7 +5,6 @@ the simulator, then broker and database; leftovers of a killed run end at the ne
 """
 
 import asyncio
-import shutil
 import sys
 from contextlib import ExitStack
 from functools import partial
@@ -83,8 +82,6 @@ class Stack:
         await self._backends.stop(discard=self._options.discard)
         (self._options.home / "processes.json").unlink(missing_ok=True)
         self._held.close()
-        if self._options.discard:
-            shutil.rmtree(self._options.home, ignore_errors=True)
 
     def kill(self) -> None:
         """End everything at once, without draining."""

@@ -1,7 +1,7 @@
 """Brings up broker and database together, migrated and declared, or takes the given ones.
 
 The database is migrated while the broker still boots: together they take no longer than the
-broker alone.
+broker alone. Their addresses are known before they answer.
 """
 
 import asyncio
@@ -46,51 +46,58 @@ class Backends:
         self._broker_folder = home / "rabbitmq"
         self._broker = None if given.rabbitmq_url else _own_broker(self._broker_folder)
         self._servers: list[Server] = []
+        if self._broker is not None:
+            self._servers.append(self._broker)
+        if not given.database_url:
+            self._servers.append(self._database)
 
     def processes(self) -> list[ChildProcess]:
         """Return the processes of the stack's own servers."""
         return [child for server in self._servers for child in server.processes()]
 
-    async def start(self) -> Addresses:
+    async def prepare(self) -> Addresses:
+        """Return where broker and database will answer, so that services may start meanwhile."""
+        if self._broker is not None and not self._given.database_url and self._database.is_new:
+            # What an earlier broker kept speaks of jobs that no longer exist.
+            shutil.rmtree(self._broker_folder, ignore_errors=True)
+        database_url = self._given.database_url or await self._database.prepare()
+        return Addresses(database_url, await self._broker_address())
+
+    async def start(self, addresses: Addresses) -> None:
         """Start what is not given, migrate and declare.
 
         Raises:
             ServerFailedError: A server did not become ready.
         """
-        if self._broker is not None and not self._given.database_url and self._database.is_new:
-            # What an earlier broker kept speaks of jobs that no longer exist.
-            shutil.rmtree(self._broker_folder, ignore_errors=True)
         broker = asyncio.create_task(self._start_broker())
         try:
-            database_url = await self._start_database()
+            await self._start_database(addresses.database_url)
             declare = await asyncio.to_thread(_import_declare)
-            addresses = Addresses(database_url, await broker)
+            await broker
         finally:
             broker.cancel()
             await asyncio.gather(broker, return_exceptions=True)
         await declare(addresses.broker.url, addresses.broker.management_url)
-        return addresses
 
     async def stop(self, *, discard: bool) -> None:
         """End the stack's own servers."""
         await asyncio.gather(*(server.stop(discard=discard) for server in self._servers))
-        self._servers.clear()
 
-    async def _start_broker(self) -> BrokerAddress:
-        if self._broker is None:
-            url = self._given.rabbitmq_url
-            management = self._given.rabbitmq_management_url or usual_management_url(url)
-            return BrokerAddress(url, management)
-        self._servers.append(self._broker)
-        return await self._broker.start()
+    async def _broker_address(self) -> BrokerAddress:
+        if self._broker is not None:
+            return await self._broker.prepare()
+        url = self._given.rabbitmq_url
+        management = self._given.rabbitmq_management_url or usual_management_url(url)
+        return BrokerAddress(url, management)
 
-    async def _start_database(self) -> str:
-        url = self._given.database_url
-        if not url:
-            self._servers.append(self._database)
-            url = await self._database.start()
+    async def _start_broker(self) -> None:
+        if self._broker is not None:
+            await self._broker.start()
+
+    async def _start_database(self, url: str) -> None:
+        if not self._given.database_url:
+            await self._database.start()
         await asyncio.to_thread(_upgrade, url)
-        return url
 
 
 def _upgrade(database_url: str) -> None:

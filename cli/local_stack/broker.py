@@ -38,11 +38,20 @@ class PrivateBroker:
         self._folder = folder.resolve()
         self._programs = programs
         self._children: list[ChildProcess] = []
+        self._prepared: tuple[BrokerIdentity, BrokerPorts] | None = None
         self._is_ready = False
 
     def processes(self) -> list[ChildProcess]:
         """Return the port mapper and the node, in this order."""
         return list(self._children)
+
+    async def prepare(self) -> BrokerAddress:
+        """Write what the node reads, and return the address that it will have."""
+        if self._prepared is None:
+            self._make_folders()
+        identity, ports = self._identity_and_ports()
+        write_settings(self._folder, identity, ports)
+        return _address(identity, ports)
 
     async def start(self) -> BrokerAddress:
         """Start the node and return its address once it takes connections.
@@ -50,12 +59,9 @@ class PrivateBroker:
         Raises:
             ServerFailedError: The node ended, or was not ready in time.
         """
-        self._is_ready = False
-        self._make_folders()
-        identity, ports = broker_identity(self._folder), pick_ports()
-        write_settings(self._folder, identity, ports)
+        address = await self.prepare()
+        identity, ports = self._identity_and_ports()
         await self._start_children(node_environment(self._folder, identity, ports), ports)
-        address = _address(identity, ports)
         await self._wait_ready(identity, ports)
         self._is_ready = True
         self._first_boot.unlink(missing_ok=True)
@@ -71,8 +77,14 @@ class PrivateBroker:
                 child.kill()
             await child.stop(_STOP_SECONDS)
         self._children.clear()
+        self._prepared, self._is_ready = None, False
         if discard:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _identity_and_ports(self) -> tuple[BrokerIdentity, BrokerPorts]:
+        if self._prepared is None:
+            self._prepared = broker_identity(self._folder), pick_ports()
+        return self._prepared
 
     @property
     def _first_boot(self) -> Path:

@@ -108,6 +108,7 @@ def node_environment(folder: Path, identity: BrokerIdentity, ports: BrokerPorts)
             # then all queues are closed.
             "-kernel shutdown_timeout 1000"
         ),
+        "ERL_CRASH_DUMP": str(folder / "log" / "erl_crash.dump"),
         "ERL_EPMD_PORT": str(ports.port_mapper),
         "ERL_EPMD_ADDRESS": LOOPBACK,
     }

@@ -25,10 +25,19 @@ class DockerBroker:
         self._docker = docker
         self._children: list[ChildProcess] = []
         self._container = ""
+        self._prepared: tuple[BrokerIdentity, int, int] | None = None
 
     def processes(self) -> list[ChildProcess]:
         """Return the process that holds the container."""
         return list(self._children)
+
+    async def prepare(self) -> BrokerAddress:
+        """Return the address that the container will have."""
+        identity, amqp, management = self._identity_and_ports()
+        login = f"{identity.user}:{identity.password}@{LOOPBACK}"
+        return BrokerAddress(
+            url=f"amqp://{login}:{amqp}/", management_url=f"http://{login}:{management}"
+        )
 
     async def start(self) -> BrokerAddress:
         """Start the container and return its address once it takes connections.
@@ -36,16 +45,12 @@ class DockerBroker:
         Raises:
             ServerFailedError: The container ended, or was not ready in time.
         """
-        identity = broker_identity(self._folder)
+        address = await self.prepare()
+        identity, amqp, management = self._identity_and_ports()
         self._container = identity.node.partition("@")[0]
         await self._remove_container()
-        amqp, management = free_ports(2)
         child = spawn(self._spec(identity, amqp, management))
         self._children = [child]
-        login = f"{identity.user}:{identity.password}@{LOOPBACK}"
-        address = BrokerAddress(
-            url=f"amqp://{login}:{amqp}/", management_url=f"http://{login}:{management}"
-        )
         check = f"{address.management_url}/api/health/checks/port-listener/5672"
         await wait_all_ready([(child, check)])
         return address
@@ -58,8 +63,15 @@ class DockerBroker:
             await child.stop(_STOP_SECONDS)
         await self._remove_container()
         self._children.clear()
+        self._prepared = None
         if discard:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _identity_and_ports(self) -> tuple[BrokerIdentity, int, int]:
+        if self._prepared is None:
+            amqp, management = free_ports(2)
+            self._prepared = broker_identity(self._folder), amqp, management
+        return self._prepared
 
     def _spec(self, identity: BrokerIdentity, amqp: int, management: int) -> ProcessSpec:
         secrets_file = self._folder / "container.env"

@@ -1,6 +1,8 @@
 """Picks free ports on the loopback interface, so that several stacks run side by side.
 
-They lie below those that Linux (32768 and up) and macOS (49152 and up) give to outgoing
+Invariant: no port is handed out twice, by this process or by another one that picks here, although
+it may take a server seconds to bind its port: a process holds a block of ports for as long as it
+lives. All lie below those that Linux (32768 and up) and macOS (49152 and up) give to outgoing
 connections: one of these must not take a port before its server does, nor, while something waits
 for the server, be connected to itself.
 """
@@ -8,17 +10,20 @@ for the server, be connected to itself.
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
-from itertools import islice
+from functools import cache
+from itertools import cycle, islice
 
 LOOPBACK = "127.0.0.1"
-_FIRST, _LAST = 20_000, 32_767
+_FIRST, _BLOCKS, _BLOCK_SIZE = 20_000, 42, 300
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports that nothing listened on a moment ago."""
-    with ExitStack() as held:
-        return list(islice(_taken_ports(held), count))
+    """Return `count` different ports that nothing listens on.
+
+    Raises:
+        OSError: Other processes hold every block.
+    """
+    return list(islice(_own_block(), count))
 
 
 def is_listening(port: int) -> bool:
@@ -28,13 +33,31 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def _taken_ports(held: ExitStack) -> Iterator[int]:
-    """Yield ports that were free and are bound until `held` ends, so that none comes twice."""
-    while True:
-        port = _FIRST + secrets.randbelow(_LAST - _FIRST + 1)
-        one = held.enter_context(socket.socket())
-        try:
-            one.bind((LOOPBACK, port))
-        except OSError:
-            continue
-        yield port
+@cache
+def _own_block() -> Iterator[int]:
+    start = secrets.randbelow(_BLOCKS)
+    for number in range(start, start + _BLOCKS):
+        first = _FIRST + number % _BLOCKS * _BLOCK_SIZE
+        if holder := _bound(first):
+            return _free_ports_behind(holder)
+    raise OSError(f"no free ports between {_FIRST} and {_FIRST + _BLOCKS * _BLOCK_SIZE}")
+
+
+def _free_ports_behind(holder: socket.socket) -> Iterator[int]:
+    """Yield the free ports of the block whose first port `holder` keeps from other processes."""
+    first: int = holder.getsockname()[1]
+    for port in cycle(range(first + 1, first + _BLOCK_SIZE)):
+        if probe := _bound(port):
+            probe.close()
+            yield port
+
+
+def _bound(port: int) -> socket.socket | None:
+    """Return a socket on this port, or None when something else is there."""
+    found = socket.socket()
+    try:
+        found.bind((LOOPBACK, port))
+    except OSError:
+        found.close()
+        return None
+    return found

@@ -41,14 +41,22 @@ class Server(Protocol):
 class BrokerServer(Server, Protocol):
     """A broker of the stack's own."""
 
+    async def prepare(self) -> BrokerAddress:
+        """Return where it will answer."""
+        ...
+
     async def start(self) -> BrokerAddress:
-        """Start it and return where it answers, once it does."""
+        """Start it, prepared or not, and return where it answers, once it does."""
         ...
 
 
 class DatabaseServer(Server, Protocol):
     """A database of the stack's own."""
 
+    async def prepare(self) -> str:
+        """Return the address that it will have."""
+        ...
+
     async def start(self) -> str:
-        """Start it and return its address, once it answers."""
+        """Start it, prepared or not, and return its address, once it answers."""
         ...

@@ -11,6 +11,7 @@ from shared.persistence.repositories.keys import PostgresKeys
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.reports import PostgresReports
 from shared.persistence.repositories.vectors import PostgresVectors
+from shared.persistence.schema import is_migrated
 from shared.ports.clock import Clock
 
 
@@ -32,6 +33,14 @@ class Database:
             budgets=PostgresBudgets(self._engine, clock),
             reports=PostgresReports(self._engine),
         )
+
+    async def is_migrated(self) -> bool:
+        """Tell whether the schema is the one that this code needs.
+
+        Raises:
+            DatabaseUnavailableError: It does not answer.
+        """
+        return await is_migrated(self._engine)
 
     async def close(self) -> None:
         """Close the pool."""

@@ -9,6 +9,7 @@ import resource
 import secrets
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
@@ -24,12 +25,14 @@ from services.api.result_stream import ResultStream
 from services.api.routes.observed import Observed
 from services.api.use_cases.flushing import GatheredFlush
 from shared.domain.errors import SluicewayError
+from shared.messaging.declaration import is_declared
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.queue_depths import BrokerQueueDepths
 from shared.messaging.worker_process import Connections
 from shared.observability.logging import configure
 from shared.observability.metrics import Metrics
 from shared.observability.serving import StoppableServer
+from shared.observability.starting import until_there
 from shared.providers.routing_file import load_routing_table
 from shared.settings import (
     AdminSettings,
@@ -68,7 +71,10 @@ def main() -> int:
 async def run(process: ProcessSettings, database: Database) -> None:
     """Serve until SIGTERM, then close the database too."""
     clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
-    connections = await Connections.open(load(BrokerSettings), process)
+    broker_settings = load(BrokerSettings)
+    declared = partial(is_declared, broker_settings.url)
+    await until_there({"database": database.is_migrated, "broker": declared})
+    connections = await Connections.open(broker_settings, process)
     relay = OutboxRelay(database.outbox, connections.publisher, worker=process.name)
     stream = await ResultStream.open(
         connections.consuming,

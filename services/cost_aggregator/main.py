@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import uvloop
 
@@ -12,17 +13,20 @@ from services.cost_aggregator.subscribers import subscribe_ledger
 from services.cost_aggregator.use_cases.book_usage import BookUsage
 from services.cost_aggregator.use_cases.reopen_gates import ReopenGates, TimedGates
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
+from shared.messaging.declaration import is_declared
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.rounds import Rounds
 from shared.messaging.worker_process import Connections, serve_health
 from shared.observability import logging
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
+from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.gates import PostgresTimedGates
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.schema import is_migrated
 from shared.ports.messaging import Outbox
 from shared.ports.money import Ledger
 from shared.ports.work import LeaseRepository
@@ -41,6 +45,7 @@ class Ports:
     gates: TimedGates
     outbox: Outbox
     database_answers: Check
+    database_migrated: Check
 
 
 @asynccontextmanager
@@ -52,7 +57,8 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
         leases=PostgresLeases(engine),
         gates=PostgresTimedGates(engine, SystemClock()),
         outbox=PostgresOutbox(engine),
-        database_answers=lambda: answers(engine),
+        database_answers=partial(answers, engine),
+        database_migrated=partial(is_migrated, engine),
     )
     await engine.dispose()
 
@@ -94,6 +100,8 @@ async def run(settings: Settings, ports: Ports) -> None:
 async def work(settings: Settings) -> None:
     """Run with the real adapters."""
     async with open_ports(settings) as ports:
+        declared = partial(is_declared, settings.broker.url)
+        await until_there({"database": ports.database_migrated, "broker": declared})
         await run(settings, ports)
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import structlog
 import uvloop
@@ -24,17 +25,20 @@ from shared.domain.pricing import PriceBook, PriceRow
 from shared.domain.rollout import is_inside
 from shared.domain.routing import AUTO, Candidate, RoutingTable, candidates, check_prices
 from shared.messages.commands import EmbedTexts
+from shared.messaging.declaration import is_declared
 from shared.messaging.ticking import Ticker, start_rounds
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
+from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.vectors import PostgresVectors
+from shared.persistence.schema import is_migrated
 from shared.ports.clock import Clock
 from shared.ports.embeddings import EmbeddingRepository, VectorIndex
 from shared.ports.gates import GateRepository
@@ -87,6 +91,7 @@ class Adapters:
     outbox: Outbox
     models: Mapping[Provider, EmbeddingModel]
     database_answers: Check
+    database_migrated: Check
 
 
 @asynccontextmanager
@@ -101,7 +106,8 @@ async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
         gates=PostgresGates(engine),
         outbox=PostgresOutbox(engine),
         models=providers.embedding,
-        database_answers=lambda: answers(engine),
+        database_answers=partial(answers, engine),
+        database_migrated=partial(is_migrated, engine),
     )
     await providers.aclose()
     await engine.dispose()
@@ -148,6 +154,8 @@ async def run(settings: Settings, adapters: Adapters) -> None:
 async def work(settings: Settings) -> None:
     """Run with the real adapters."""
     async with open_adapters(settings) as adapters:
+        declared = partial(is_declared, settings.broker.url)
+        await until_there({"database": adapters.database_migrated, "broker": declared})
         await run(settings, adapters)
 
 

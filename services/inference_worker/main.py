@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import uvloop
 
@@ -18,14 +19,17 @@ from shared.domain.catalog import Operation, Provider
 from shared.domain.rollout import is_inside
 from shared.domain.routing import Candidate, RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
+from shared.messaging.declaration import is_declared
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
+from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.schema import is_migrated
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import ChatModel
@@ -60,6 +64,7 @@ class Ports:
     outbox: Outbox
     chat: Mapping[Provider, ChatModel]
     database_answers: Check
+    database_migrated: Check
 
 
 @asynccontextmanager
@@ -72,7 +77,8 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
         gates=PostgresGates(engine),
         outbox=PostgresOutbox(engine),
         chat=providers.chat,
-        database_answers=lambda: answers(engine),
+        database_answers=partial(answers, engine),
+        database_migrated=partial(is_migrated, engine),
     )
     await providers.aclose()
     await engine.dispose()
@@ -113,6 +119,8 @@ async def run(settings: Settings, ports: Ports) -> None:
 async def work(settings: Settings) -> None:
     """Run with the real adapters."""
     async with open_ports(settings) as ports:
+        declared = partial(is_declared, settings.broker.url)
+        await until_there({"database": ports.database_migrated, "broker": declared})
         await run(settings, ports)
 
 

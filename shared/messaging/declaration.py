@@ -48,6 +48,18 @@ async def declare(amqp_url: str, management_url: str | None) -> None:
         raise BrokerUnavailableError(f"the topology could not be declared: {error}") from error
 
 
+async def is_declared(amqp_url: str) -> bool:
+    """Tell whether the broker answers and every queue stands; they are declared last."""
+    try:
+        async with await aio_pika.connect(amqp_url) as connection:
+            channel = await connection.channel()
+            for queue in QUEUES:
+                await channel.declare_queue(queue.name, passive=True)
+    except (AMQPError, ConnectionError):
+        return False
+    return True
+
+
 async def _declare_all(channel: AbstractChannel) -> None:
     for exchange in EXCHANGES:
         await channel.declare_exchange(exchange.name, exchange.kind, durable=True)

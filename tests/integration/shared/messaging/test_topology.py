@@ -7,7 +7,7 @@ from aio_pika.abc import AbstractRobustChannel
 from pydantic import TypeAdapter
 
 from shared.domain.errors import BrokerUnavailableError, TopologyError
-from shared.messaging.declaration import declare
+from shared.messaging.declaration import declare, is_declared
 from shared.messaging.topology import BINDINGS, EXCHANGES, POLICIES, QUEUES
 from tests.support.messaging import ask_management, taken
 
@@ -107,3 +107,15 @@ async def test_a_queue_with_other_properties_is_named(
     await channel.declare_queue("chat.free", durable=True, arguments={"x-queue-type": "classic"})
     with pytest.raises(TopologyError, match=r"chat\.free"):
         await declare(declared_url, management_url)
+
+
+async def test_a_broker_is_declared_once_every_queue_stands(
+    amqp_url: str, management_url: str
+) -> None:
+    assert not await is_declared(amqp_url)
+    await declare(amqp_url, management_url)
+    assert await is_declared(amqp_url)
+
+
+async def test_a_broker_that_is_not_there_is_not_declared() -> None:
+    assert not await is_declared("amqp://127.0.0.1:9/")

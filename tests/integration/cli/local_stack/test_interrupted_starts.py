@@ -1,0 +1,66 @@
+"""A server that is stopped while it still starts leaves nothing, and starts again later."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import aio_pika
+import psycopg
+import pytest
+
+from cli.local_stack.broker import PrivateBroker
+from cli.local_stack.broker_programs import find_broker_programs
+from cli.local_stack.database import EmbeddedDatabase
+from cli.local_stack.process_identity import start_mark
+from cli.local_stack.servers import BrokerServer, DatabaseServer
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.integration
+
+
+async def _interrupt(server: BrokerServer | DatabaseServer, reached: Callable[[], bool]) -> None:
+    """Cancel a start at some point, as Ctrl-C does, and stop within 5 s."""
+    starting = asyncio.ensure_future(server.start())
+    await wait_until(reached)
+    processes = server.processes()
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+    async with asyncio.timeout(5):
+        await server.stop(discard=False)
+    assert [each.spec.name for each in processes if start_mark(each.pid)] == []
+
+
+async def test_a_broker_interrupted_at_its_first_start_starts_again(tmp_path: Path) -> None:
+    programs = find_broker_programs()
+    if programs is None:
+        pytest.skip("no rabbitmq-server on this machine")
+    broker = PrivateBroker(tmp_path / "rabbitmq", programs)
+    data = tmp_path / "rabbitmq" / "data"
+    await _interrupt(broker, lambda: any(data.rglob("*.DCD")))
+    address = await broker.start()
+    assert not (tmp_path / "rabbitmq" / "first-boot").exists()
+    async with await aio_pika.connect(address.url) as connection:
+        assert not connection.is_closed
+    await broker.stop(discard=True)
+
+
+@pytest.mark.parametrize("file", ["data/base", "data/global/pg_control"])
+async def test_a_database_interrupted_at_its_first_start_leaves_nothing(
+    tmp_path: Path, file: str
+) -> None:
+    database = EmbeddedDatabase(tmp_path / "postgres", tmp_path / "postgres.log")
+    await _interrupt(database, (tmp_path / "postgres" / file).exists)
+    assert not (tmp_path / "postgres").is_symlink()
+    async with await psycopg.AsyncConnection.connect(await database.start()) as connection:
+        found = await connection.execute("SELECT 1")
+        assert await found.fetchone() == (1,)
+    await database.stop(discard=True)
+
+
+async def test_a_prepared_server_keeps_its_address(tmp_path: Path) -> None:
+    database = EmbeddedDatabase(tmp_path / "postgres", tmp_path / "postgres.log")
+    prepared = await database.prepare()
+    assert await database.start() == prepared
+    await database.stop(discard=True)

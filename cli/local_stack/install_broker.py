@@ -57,17 +57,26 @@ def _installation() -> list[list[str]]:
         # RUNLEVEL=1: the package's scripts then start no system-wide broker (invoke-rc.d(8)).
         quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
         install = [*_as_root(), *quiet, apt, "install", *_APT_OPTIONS, "rabbitmq-server"]
-        return [update, install, [*_as_root(), "sh", "-c", _STOP_SYSTEM_BROKER]]
+        return [update, install, *_stop_system_broker()]
     if brew := shutil.which("brew"):
         _say("installing rabbitmq with Homebrew")
         return [[brew, "install", "--quiet", "rabbitmq"]]
     return []
 
 
-_STOP_SYSTEM_BROKER = (
-    "if command -v systemctl >/dev/null && systemctl is-system-running >/dev/null 2>&1; then "
-    "systemctl disable --now rabbitmq-server epmd.socket epmd.service >/dev/null 2>&1; fi; true"
-)
+def _stop_system_broker() -> list[list[str]]:
+    """Return what ends the broker that systemd starts at an installation, whatever RUNLEVEL says.
+
+    The port mapper goes too, unless something else on this machine uses Erlang already.
+    """
+    if not Path("/run/systemd/system").is_dir():
+        return []
+    units = ["rabbitmq-server"]
+    if shutil.which("epmd") is None:
+        units += ["epmd.socket", "epmd.service"]
+    # A unit that this distribution lacks must not keep the others running.
+    stop = "for unit; do systemctl --quiet disable --now $unit 2>/dev/null; done; true"
+    return [[*_as_root(), "sh", "-c", stop, "sh", *units]]
 
 
 def _as_root() -> list[str]:

@@ -71,10 +71,7 @@ def main() -> int:
 async def run(process: ProcessSettings, database: Database) -> None:
     """Serve until SIGTERM, then close the database too."""
     clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
-    broker_settings = load(BrokerSettings)
-    declared = partial(is_declared, broker_settings.url)
-    await until_there({"database": database.is_migrated, "broker": declared})
-    connections = await Connections.open(broker_settings, process)
+    connections = await _connect(process, database)
     relay = OutboxRelay(database.outbox, connections.publisher, worker=process.name)
     stream = await ResultStream.open(
         connections.consuming,
@@ -111,6 +108,14 @@ async def run(process: ProcessSettings, database: Database) -> None:
     await connections.close()
     await database.close()
     _log.info("api.stopped")
+
+
+async def _connect(process: ProcessSettings, database: Database) -> Connections:
+    """Connect to the broker once it and the database are there."""
+    settings = load(BrokerSettings)
+    declared = partial(is_declared, settings.url)
+    await until_there({"database": database.is_migrated, "broker": declared})
+    return await Connections.open(settings, process)
 
 
 def _server(parts: ApiParts, process: ProcessSettings, stream: ResultStream) -> StoppableServer:

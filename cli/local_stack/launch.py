@@ -11,9 +11,9 @@ import sys
 
 
 def main() -> None:
-    """Run `main` of the module that the command line names."""
+    """Run `main` of the module that the command line names, which sees the words after it."""
     gc.disable()
-    module = importlib.import_module(sys.argv[1])
+    module = importlib.import_module(sys.argv.pop(1))
     gc.freeze()
     gc.enable()
     sys.exit(module.main())

@@ -61,5 +61,9 @@ async def work(point: Point) -> None:
     await engine.dispose()
 
 
-if __name__ == "__main__":
+def main() -> None:
     uvloop.run(work(Point(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -36,5 +36,9 @@ async def work(death: Death) -> None:
     await engine.dispose()
 
 
-if __name__ == "__main__":
+def main() -> None:
     uvloop.run(work(Death(Point(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

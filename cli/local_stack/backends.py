@@ -1,7 +1,7 @@
 """Brings up broker and database together, migrated and declared, or takes the given ones.
 
 The database is migrated while the broker still boots: together they take no longer than the
-broker alone. Their addresses are known before they answer.
+broker alone.
 """
 
 import asyncio
@@ -55,29 +55,31 @@ class Backends:
         """Return the processes of the stack's own servers."""
         return [child for server in self._servers for child in server.processes()]
 
-    async def prepare(self) -> Addresses:
-        """Return where broker and database will answer, so that services may start meanwhile."""
-        if self._broker is not None and not self._given.database_url and self._database.is_new:
-            # What an earlier broker kept speaks of jobs that no longer exist.
-            shutil.rmtree(self._broker_folder, ignore_errors=True)
-        database_url = self._given.database_url or await self._database.prepare()
-        return Addresses(database_url, await self._broker_address())
+    async def start(self, on_migrated: Callable[[Addresses], None]) -> Addresses:
+        """Start what is not given, migrate and declare; return where broker and database answer.
 
-    async def start(self, addresses: Addresses) -> None:
-        """Start what is not given, migrate and declare.
+        Args:
+            on_migrated: Called when the database is ready and the broker still boots. What it
+                starts then has a core to itself; sooner, it would only slow down the boot.
 
         Raises:
             ServerFailedError: A server did not become ready.
         """
+        if self._broker is not None and not self._given.database_url and self._database.is_new:
+            # What an earlier broker kept speaks of jobs that no longer exist.
+            shutil.rmtree(self._broker_folder, ignore_errors=True)
+        broker_address = await self._broker_address()
         broker = asyncio.create_task(self._start_broker())
         try:
-            await self._start_database(addresses.database_url)
+            addresses = Addresses(await self._start_database(), broker_address)
+            on_migrated(addresses)
             declare = await asyncio.to_thread(_import_declare)
             await broker
         finally:
             broker.cancel()
             await asyncio.gather(broker, return_exceptions=True)
         await declare(addresses.broker.url, addresses.broker.management_url)
+        return addresses
 
     async def stop(self, *, discard: bool) -> None:
         """End the stack's own servers."""
@@ -94,10 +96,10 @@ class Backends:
         if self._broker is not None:
             await self._broker.start()
 
-    async def _start_database(self, url: str) -> None:
-        if not self._given.database_url:
-            await self._database.start()
+    async def _start_database(self) -> str:
+        url = self._given.database_url or await self._database.start()
         await asyncio.to_thread(_upgrade, url)
+        return url
 
 
 def _upgrade(database_url: str) -> None:

@@ -54,17 +54,10 @@ class EmbeddedDatabase:
         self._files: DatabaseFiles | None = None
         self._server: ChildProcess | None = None
         self._preparing: asyncio.Task[DatabaseFiles] | None = None
-        self._port = 0
 
     def processes(self) -> list[ChildProcess]:
         """Return the server, when it has been started."""
         return [self._server] if self._server else []
-
-    async def prepare(self) -> str:
-        """Lay out the files, and return the address that the database will have."""
-        files = await self._prepared_files()
-        self._port = self._port or free_ports(1)[0]
-        return f"postgresql://{_NAME}:{files.password()}@{LOOPBACK}:{self._port}/{_NAME}"
 
     async def start(self) -> str:
         """Start the server and return the database's address once it answers.
@@ -72,16 +65,17 @@ class EmbeddedDatabase:
         Raises:
             ServerFailedError: The server ended, or was not ready in time.
         """
-        address = await self.prepare()
-        files = await self._prepared_files()
+        files = await self._prepare()
+        password = files.password()
         if not files.is_initialized:
             await self._initialize(files)
-        self._server = spawn(self._server_spec(files, self._port))
-        server = address.removesuffix(f"/{_NAME}")
-        await self._wait_ready(server)
-        await asyncio.to_thread(_create_database, server)
+        port = free_ports(1)[0]
+        self._server = spawn(self._server_spec(files, port))
+        address = f"postgresql://{_NAME}:{password}@{LOOPBACK}:{port}"
+        await self._wait_ready(address)
+        await asyncio.to_thread(_create_database, address)
         files.mark_initialized()
-        return address
+        return f"{address}/{_NAME}"
 
     async def stop(self, *, discard: bool = False) -> None:
         """End the server, cleanly or at once; what is not complete is removed."""
@@ -95,17 +89,14 @@ class EmbeddedDatabase:
         if self._files is not None:
             await asyncio.to_thread(self._files.remove if discard else self._files.keep)
             self._files = None
-        self._port = 0
 
     @property
     def is_new(self) -> bool:
         """Tell whether no data of an earlier run is there."""
         return not (self._location / "initialized").exists()
 
-    async def _prepared_files(self) -> DatabaseFiles:
+    async def _prepare(self) -> DatabaseFiles:
         """Return the files once they are there; a cancelled start leaves that to `stop`."""
-        if self._files is not None:
-            return self._files
 
         async def prepare() -> DatabaseFiles:
             self._files = await asyncio.to_thread(prepare_files, self._location)

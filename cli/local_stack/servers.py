@@ -53,10 +53,6 @@ class BrokerServer(Server, Protocol):
 class DatabaseServer(Server, Protocol):
     """A database of the stack's own."""
 
-    async def prepare(self) -> str:
-        """Return the address that it will have."""
-        ...
-
     async def start(self) -> str:
-        """Start it, prepared or not, and return its address, once it answers."""
+        """Start it and return its address, once it answers."""
         ...

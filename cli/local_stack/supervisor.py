@@ -60,10 +60,10 @@ class Stack:
         for name in await end_leftovers(self._options.home):
             _report(f"ended {name}, left by an interrupted run")
         simulator = self._start_simulator()
-        addresses = await self._backends.prepare()
-        services = self._start_services(addresses)  # they load while the backends start, and wait
-        await self._backends.start(addresses)
-        self._record()
+        services: list[tuple[ChildProcess, str]] = []
+        addresses = await self._backends.start(
+            on_migrated=lambda addresses: services.extend(self._start_services(addresses))
+        )
         await wait_all_ready(simulator + services)
         keys = await demo_keys(
             self._api, self._plan.admin_key, self._options.home / "demo-keys.json"

@@ -10,7 +10,7 @@ import structlog
 from shared.observability.health import Check, failing
 
 _PATIENCE = timedelta(seconds=30)
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -30,6 +30,6 @@ async def until_there(checks: Mapping[str, Check], patience: timedelta = _PATIEN
         _log.info("start.waiting", missing=missing)
     while missing and time.monotonic() < deadline:
         await asyncio.sleep(_POLL_SECONDS)
-        missing = await failing(checks)
+        missing = await failing({name: checks[name] for name in missing})
     if missing:
         _log.warning("start.missing", missing=missing)

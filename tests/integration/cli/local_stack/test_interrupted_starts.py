@@ -19,6 +19,13 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.integration
 
 
+def _broker(home: Path) -> PrivateBroker:
+    programs = find_broker_programs()
+    if programs is None:
+        pytest.skip("no rabbitmq-server on this machine")
+    return PrivateBroker(home / "rabbitmq", programs)
+
+
 async def _interrupt(server: BrokerServer | DatabaseServer, reached: Callable[[], bool]) -> None:
     """Cancel a start at some point, as Ctrl-C does, and stop within 5 s."""
     starting = asyncio.ensure_future(server.start())
@@ -33,10 +40,7 @@ async def _interrupt(server: BrokerServer | DatabaseServer, reached: Callable[[]
 
 
 async def test_a_broker_interrupted_at_its_first_start_starts_again(tmp_path: Path) -> None:
-    programs = find_broker_programs()
-    if programs is None:
-        pytest.skip("no rabbitmq-server on this machine")
-    broker = PrivateBroker(tmp_path / "rabbitmq", programs)
+    broker = _broker(tmp_path)
     data = tmp_path / "rabbitmq" / "data"
     await _interrupt(broker, lambda: any(data.rglob("*.DCD")))
     address = await broker.start()
@@ -59,8 +63,8 @@ async def test_a_database_interrupted_at_its_first_start_leaves_nothing(
     await database.stop(discard=True)
 
 
-async def test_a_prepared_server_keeps_its_address(tmp_path: Path) -> None:
-    database = EmbeddedDatabase(tmp_path / "postgres", tmp_path / "postgres.log")
-    prepared = await database.prepare()
-    assert await database.start() == prepared
-    await database.stop(discard=True)
+async def test_a_broker_knows_its_address_before_it_starts(tmp_path: Path) -> None:
+    broker = _broker(tmp_path)
+    prepared = await broker.prepare()
+    assert await broker.start() == prepared
+    await broker.stop(discard=True)

@@ -33,7 +33,7 @@ async def test_the_first_piece_leaves_at_once() -> None:
     await answer.stream.add("Hel")
     assert answer.stream.text_was_sent
     assert answer.frames.sent == [
-        ("job.job_1", JobDelta(job_id=_JOB, attempt=2, offset=0, text="Hel"))
+        ("job._1.job_1", JobDelta(job_id=_JOB, attempt=2, offset=0, text="Hel"))
     ]
 
 

@@ -7,6 +7,7 @@ connections: one of these must not take a port before its server does, nor, whil
 for the server, be connected to itself.
 """
 
+import atexit
 import secrets
 import socket
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def _own_block() -> Iterator[int]:
     for number in range(start, start + _BLOCKS):
         first = _FIRST + number % _BLOCKS * _BLOCK_SIZE
         if holder := _bound(first):
+            atexit.register(holder.close)
             return _free_ports_behind(holder)
     raise OSError(f"no free ports between {_FIRST} and {_FIRST + _BLOCKS * _BLOCK_SIZE}")
 

@@ -14,6 +14,7 @@ from cli.local_stack.services import DEFAULT_SCALE, PROJECT
 from shared.settings import RoutingSettings, StackSettings, load
 
 DEFAULT_API_PORT = 8080
+_MOST_PROCESSES = 64
 _CREDENTIALS = ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "OPENAI_API_KEY")
 
 
@@ -74,7 +75,7 @@ def parse_scale(text: str) -> dict[str, int]:
     scale = dict(DEFAULT_SCALE)
     for part in filter(None, text.split(",")):
         service, _, count = part.partition("=")
-        if service not in scale or not count.isdecimal() or int(count) > 64:  # noqa: PLR2004
+        if service not in scale or not count.isdecimal() or int(count) > _MOST_PROCESSES:
             known = ", ".join(scale)
             raise ValueError(f"{part!r}: expected SERVICE=COUNT with a service of {known}")
         scale[service] = int(count)

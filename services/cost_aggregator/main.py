@@ -75,7 +75,8 @@ async def run(settings: Settings, ports: Ports) -> None:
         Rounds(f"sweep:{name}", _SWEEP_PERIOD, sweep),
         Rounds(f"reopen:{name}", _REOPEN_PERIOD, reopen),
     ]
-    ledger = await subscribe_ledger(connections, BookUsage(ports.ledger, connections.hint))
+    book_usage = BookUsage(ports.ledger, connections.hint)
+    ledger = subscribe_ledger(settings.broker.url, name, connections.publisher, book_usage)
 
     async def loops_alive() -> bool:
         return relay.is_alive and ledger.is_alive and all(one.is_alive for one in rounds)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from shared.settings import BrokerSettings, DatabaseSettings, ProcessSettings, load
 
-LEDGER_PREFETCH = 1000
-"""How many usage events may share one commit."""
+LEDGER_BATCH = 1000
+"""How many usage events share one commit at most."""
 
 
 @dataclass(frozen=True, slots=True)

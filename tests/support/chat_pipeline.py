@@ -112,7 +112,7 @@ async def pipeline(
     connections = await Connections.open(broker, process)
     worker = _worker(engine, connections, process, models)
     book_usage = BookUsage(PostgresLedger(engine, clock), connections.hint)
-    ledger = await subscribe_ledger(connections, book_usage)
+    ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
     worker.relay.start()
     worker.in_flight.start()

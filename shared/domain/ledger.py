@@ -11,7 +11,12 @@ from shared.domain.usage import TokenUsage
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One line of the ledger; `id` is the attempt's."""
+    """One line of the ledger; `id` is the attempt's, or a correction's own.
+
+    Attributes:
+        corrects: What a correction corrects: an entry's id, or `invoice:` and the day, provider and
+            model of a difference that no entry explains. None for an attempt's own entry.
+    """
 
     id: AttemptId
     job_id: JobId
@@ -33,3 +38,4 @@ class LedgerEntry:
     assumed: bool
     latency_ms: int
     occurred_at: datetime
+    corrects: str | None = None

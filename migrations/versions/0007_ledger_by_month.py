@@ -213,10 +213,18 @@ def _create_reconciliation() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("occasion", sa.Text(), nullable=False),
         sa.Column("ran_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
         sa.Column("found", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("drift_usd", sa.Numeric(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("reconciliation_runs_pkey")),
         comment="Each reconciliation, nightly or on demand, with what it found",
+    )
+    op.create_index(
+        "reconciliation_runs_nightly_key",
+        "reconciliation_runs",
+        ["day"],
+        unique=True,
+        postgresql_where=sa.text("occasion = 'nightly'"),
     )
 
 

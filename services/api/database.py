@@ -6,9 +6,11 @@ from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.collections import PostgresCollections
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
 from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.invoices import PostgresInvoices
 from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.keys import PostgresKeys
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.reports import PostgresReports
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.persistence.schema import is_migrated
@@ -32,6 +34,8 @@ class Database:
             gate_administration=gates,
             budgets=PostgresBudgets(self._engine, clock),
             reports=PostgresReports(self._engine),
+            reconciliation=PostgresReconciliation(self._engine, clock),
+            invoices=PostgresInvoices(self._engine, clock),
         )
 
     async def is_migrated(self) -> bool:

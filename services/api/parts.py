@@ -14,8 +14,10 @@ from shared.ports.access import KeyRepository
 from shared.ports.clock import Clock, Ids
 from shared.ports.embeddings import CollectionRepository, VectorStore
 from shared.ports.gates import GateAdministration, GateRepository
+from shared.ports.invoices import InvoiceRepository
 from shared.ports.messaging import ControlHint, QueueDepths
-from shared.ports.money import BudgetRepository, Reports
+from shared.ports.money import BudgetRepository
+from shared.ports.reports import ReconciliationRepository, Reports
 from shared.ports.work import JobRepository
 
 
@@ -32,6 +34,8 @@ class Stores:
     gate_administration: GateAdministration
     budgets: BudgetRepository
     reports: Reports
+    reconciliation: ReconciliationRepository
+    invoices: InvoiceRepository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 
 import uvloop
@@ -11,8 +12,11 @@ import uvloop
 from services.cost_aggregator.settings import Settings, load_settings
 from services.cost_aggregator.subscribers import subscribe_ledger
 from services.cost_aggregator.use_cases.book_usage import BookUsage
+from services.cost_aggregator.use_cases.make_months import MakeMonths
+from services.cost_aggregator.use_cases.reconcile import Reconcile
 from services.cost_aggregator.use_cases.reopen_gates import ReopenGates, TimedGates
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
+from shared.domain.reference_prices import reference_prices
 from shared.messaging.declaration import is_declared
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.rounds import Rounds
@@ -25,15 +29,23 @@ from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.gates import PostgresTimedGates
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
+from shared.persistence.repositories.ledger_upkeep import PostgresLedgerUpkeep
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.schema import is_migrated
+from shared.ports.clock import Clock
 from shared.ports.messaging import Outbox
 from shared.ports.money import Ledger
+from shared.ports.reports import ReconciliationRepository, ReconciliationUpkeep
 from shared.ports.work import LeaseRepository
+from shared.providers.price_files import load_price_book
+from shared.providers.routing_file import load_routing_table
 from shared.system import RandomIds, SystemClock
 
 _SWEEP_PERIOD = timedelta(seconds=1)
 _REOPEN_PERIOD = timedelta(seconds=1)
+_RECONCILE_PERIOD = timedelta(seconds=30)
+_MONTHS_PERIOD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,8 @@ class Ports:
     leases: LeaseRepository
     gates: TimedGates
     outbox: Outbox
+    reconciliation: ReconciliationRepository
+    upkeep: ReconciliationUpkeep
     database_answers: Check
     database_migrated: Check
 
@@ -51,12 +65,17 @@ class Ports:
 @asynccontextmanager
 async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     """Give the database's adapters for the time of the block."""
-    engine = create_engine(settings.database.url)
+    engine, clock = create_engine(settings.database.url), SystemClock()
+    reference = reference_prices(
+        load_routing_table(settings.routing.routing), load_price_book(settings.routing.prices)
+    )
     yield Ports(
-        ledger=PostgresLedger(engine, SystemClock()),
+        ledger=PostgresLedger(engine, clock, reference),
         leases=PostgresLeases(engine),
-        gates=PostgresTimedGates(engine, SystemClock()),
+        gates=PostgresTimedGates(engine, clock),
         outbox=PostgresOutbox(engine),
+        reconciliation=PostgresReconciliation(engine, clock),
+        upkeep=PostgresLedgerUpkeep(engine),
         database_answers=partial(answers, engine),
         database_migrated=partial(is_migrated, engine),
     )
@@ -71,9 +90,12 @@ async def run(settings: Settings, ports: Ports) -> None:
     relay = OutboxRelay(ports.outbox, connections.publisher, worker=name)
     sweep = SweepLeases(ports.leases, relay, clock, ids)
     reopen = ReopenGates(ports.gates, connections.hint)
+    metrics = Metrics()
     rounds = [
         Rounds(f"sweep:{name}", _SWEEP_PERIOD, sweep),
         Rounds(f"reopen:{name}", _REOPEN_PERIOD, reopen),
+        Rounds(f"reconcile:{name}", _RECONCILE_PERIOD, _reconcile(ports, clock, metrics)),
+        Rounds(f"months:{name}", _MONTHS_PERIOD, MakeMonths(ports.upkeep, clock)),
     ]
     book_usage = BookUsage(ports.ledger, connections.hint)
     ledger = subscribe_ledger(settings.broker.url, name, connections.publisher, book_usage)
@@ -90,12 +112,19 @@ async def run(settings: Settings, ports: Ports) -> None:
         "database": ports.database_answers,
         "loops": loops_alive,
     }
-    await serve_health(settings.process, checks, Metrics())
+    await serve_health(settings.process, checks, metrics)
     await ledger.drain()
     for one in rounds:
         await one.drain()
     await relay.drain()
     await connections.close()
+
+
+def _reconcile(ports: Ports, clock: Clock, metrics: Metrics) -> Reconcile:
+    def show_drift(drift_usd: Decimal) -> None:
+        metrics.show("sluiceway_ledger_drift_usd", float(drift_usd))
+
+    return Reconcile(ports.reconciliation, ports.upkeep, clock, show_drift)
 
 
 async def work(settings: Settings) -> None:

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from shared.settings import BrokerSettings, DatabaseSettings, ProcessSettings, load
+from shared.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    ProcessSettings,
+    RoutingSettings,
+    load,
+)
 
 LEDGER_BATCH = 1000
 """How many usage events share one commit at most."""
@@ -15,8 +21,11 @@ class Settings:
     process: ProcessSettings
     database: DatabaseSettings
     broker: BrokerSettings
+    routing: RoutingSettings
 
 
 def load_settings() -> Settings:
     """Read the environment, or end the process with one line that names the mistake."""
-    return Settings(load(ProcessSettings), load(DatabaseSettings), load(BrokerSettings))
+    return Settings(
+        load(ProcessSettings), load(DatabaseSettings), load(BrokerSettings), load(RoutingSettings)
+    )

@@ -22,6 +22,8 @@ from tests.support.fakes_of_operations import (
     FixedDepths,
     MemoryBudgets,
     MemoryGates,
+    MemoryInvoices,
+    MemoryReconciliation,
     MemoryReports,
 )
 from tests.support.fakes_of_time import CountingIds, StillClock
@@ -45,6 +47,8 @@ class ApiBench:
         self.gates = MemoryGates()
         self.budgets = MemoryBudgets(self.clock)
         self.reports = MemoryReports()
+        self.reconciliation = MemoryReconciliation()
+        self.invoices = MemoryInvoices()
         self.watches = MemoryWatches()
         self.relay = RecordingRelay()
         self.depths = FixedDepths()
@@ -89,6 +93,8 @@ class ApiBench:
                 gate_administration=self.gates,
                 budgets=self.budgets,
                 reports=self.reports,
+                reconciliation=self.reconciliation,
+                invoices=self.invoices,
             ),
             broker=BrokerSide(
                 watches=self.watches,

@@ -31,6 +31,7 @@ from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.reports import PostgresReports
 from shared.ports.providers import ChatModel
 from shared.providers.price_files import load_price_book
@@ -94,7 +95,7 @@ class Pipeline:
         return len(found) == len(job_ids)
 
     async def _is_booked(self) -> bool:
-        found = await PostgresReports(self.engine).reconciliation()
+        found = await PostgresReconciliation(self.engine, SystemClock()).compare()
         return found.attempts_without_ledger == found.open_holds == 0
 
 

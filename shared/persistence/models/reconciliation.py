@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Date,
     Identity,
+    Index,
     Table,
     Text,
     text,
@@ -39,8 +40,15 @@ RECONCILIATION_RUNS = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     required_text("occasion"),
     moment("ran_at"),
+    Column("day", Date, nullable=False),
     Column("found", JSONB, nullable=False),
     usd("drift_usd"),
+    Index(
+        "reconciliation_runs_nightly_key",
+        "day",
+        unique=True,
+        postgresql_where=text("occasion = 'nightly'"),
+    ),
     comment="Each reconciliation, nightly or on demand, with what it found",
 )
 

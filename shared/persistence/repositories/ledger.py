@@ -148,6 +148,9 @@ _BOOK = text(f"""
     FROM (SELECT 1) AS one LEFT JOIN spent ON true
 """)  # noqa: S608 - only our own column lists are put in
 
+NO_REFERENCE = _REFERENCE.literals(())
+"""For entries that no saving is counted for."""
+
 
 class PostgresLedger:
     """Implements `Ledger`; concurrent bookings share a commit.

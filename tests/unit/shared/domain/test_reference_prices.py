@@ -38,8 +38,8 @@ def test_a_price_holds_until_the_next() -> None:
     prices = reference_prices(_table(_CLOUDFLARE, _OPENAI), PriceBook([_row(5, _LATER), _row(3)]))
     free_chat = [p for p in prices if (p.tier, p.operation) == (Tier.FREE, Operation.CHAT)]
     assert [(p.first_day, p.end, p.input_usd_per_million) for p in free_chat] == [
-        (None, _LATER, 3),
-        (_LATER, None, 5),
+        (None, _LATER, Decimal(3)),
+        (_LATER, None, Decimal(5)),
     ]
 
 

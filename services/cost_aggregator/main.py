@@ -40,7 +40,7 @@ from shared.ports.reports import ReconciliationRepository, ReconciliationUpkeep
 from shared.ports.work import LeaseRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
-from shared.system import RandomIds, SystemClock
+from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _SWEEP_PERIOD = timedelta(seconds=1)
 _REOPEN_PERIOD = timedelta(seconds=1)
@@ -139,6 +139,7 @@ def main() -> None:
     """Start the process."""
     settings = load_settings()
     logging.configure(settings.process.name, settings.process.log_level)
+    collect_garbage_seldom()
     uvloop.run(work(settings))
 
 

@@ -1,6 +1,6 @@
 """Starts a private stack, runs the stages on it one after another, and prints what they measured.
 
-python -m benchmarks [accept] [chat] [embed] [ledger]
+python -m benchmarks [accept] [chat] [embed] [ledger] [backlog]
 """
 
 import asyncio
@@ -10,20 +10,22 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from benchmarks.backlog_stage import backlog
 from benchmarks.http_load import Connection, Target
 from benchmarks.ledger_stage import ledger
-from benchmarks.report import Measured
+from benchmarks.report import Reported
 from benchmarks.stages import Bench, accept, chat, drain, embed
 from cli.local_stack.foreground import run_stack
 from cli.local_stack.plan import StackOptions
 from cli.local_stack.ready_file import ReadyFile
 
-Stage = Callable[[Bench], Awaitable[Measured]]
+Stage = Callable[[Bench], Awaitable[Reported]]
 STAGES: dict[str, Sequence[Stage]] = {
     "accept": (accept, drain),
     "chat": (lambda bench: chat(bench, 10, 1000), lambda bench: chat(bench, 50, 2000)),
     "embed": (embed,),
     "ledger": (ledger,),
+    "backlog": (backlog,),
 }
 
 

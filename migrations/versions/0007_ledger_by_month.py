@@ -29,9 +29,12 @@ def upgrade() -> None:
     _create_ledger_days()
     _create_reconciliation()
     _create_invoices()
+    _find_oldest_jobs()
 
 
 def downgrade() -> None:
+    _index_queued([])
+    op.execute("ALTER TABLE jobs RESET (autovacuum_vacuum_scale_factor)")
     for table in reversed(_TABLES):
         op.drop_table(table)
     op.drop_column("usage_rollups", "openai_only_usd")
@@ -250,4 +253,21 @@ def _create_invoices() -> None:
         sa.Column("ledger_usd", sa.Numeric(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("invoice_id", "day", "model", name=op.f("invoice_lines_pkey")),
         comment="Invoice and ledger by day (UTC) and model, as they were at the import",
+    )
+
+
+def _find_oldest_jobs() -> None:
+    """Let the oldest job of a queue be found in an index alone, also while a backlog drains."""
+    _index_queued(["created_at"])
+    op.execute("ALTER TABLE jobs SET (autovacuum_vacuum_scale_factor = 0.02)")
+
+
+def _index_queued(beside: list[str]) -> None:
+    op.drop_index("jobs_queue_id_idx", "jobs")
+    op.create_index(
+        "jobs_queue_id_idx",
+        "jobs",
+        ["queue", "id"],
+        postgresql_include=beside,
+        postgresql_where=sa.text("status = 'queued'"),
     )

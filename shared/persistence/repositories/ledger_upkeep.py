@@ -21,9 +21,13 @@ _STEPS = 50
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _NEXT = text("""
     SELECT max(id) FROM (
-        SELECT id FROM attempts
-        WHERE id > (SELECT closed_up_to FROM reconciliation_watermark) AND id < :before
-        ORDER BY id LIMIT :step
+        SELECT id FROM (
+            (SELECT id FROM attempts WHERE id > :closed_up_to AND id < :before
+                ORDER BY id LIMIT :step)
+            UNION ALL
+            (SELECT id FROM ledger_entries WHERE id > :closed_up_to AND id < :before
+                ORDER BY id LIMIT :step)
+        ) both_sides ORDER BY id LIMIT :step
     ) following
 """)
 _CLOSED_UP_TO = text("SELECT closed_up_to FROM reconciliation_watermark")
@@ -116,10 +120,12 @@ class PostgresLedgerUpkeep:
 
 
 async def _close_step(connection: AsyncConnection, before: str) -> bool:
-    following = await connection.execute(_NEXT, {"before": before, "step": _STEP})
+    closed: str = (await connection.execute(_CLOSED_UP_TO)).scalar_one()
+    following = await connection.execute(
+        _NEXT, {"closed_up_to": closed, "before": before, "step": _STEP}
+    )
     last_id: str | None = following.scalar_one()
     if last_id is None:
         return False
-    closed: str = (await connection.execute(_CLOSED_UP_TO)).scalar_one()
     await connection.execute(_CLOSE, {"closed_up_to": closed, "next": last_id})
     return True

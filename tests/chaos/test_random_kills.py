@@ -51,7 +51,7 @@ async def test_random_kills_lose_nothing_and_double_nothing(
     for kill in range(size.kills):
         await whole_client.misbehave(
             "cloudflare",
-            tokens_per_second=60,
+            tokens_per_second=25,
             mode=ERRORS[kill % len(ERRORS)],
             probability=ERROR_SHARE,
         )
@@ -63,6 +63,5 @@ async def test_random_kills_lose_nothing_and_double_nothing(
     await load.results(size.patience_seconds)
     books = await balanced_books(whole_stack, whole_client, load.job_ids)
     total_usd = await corrected_books(whole_client)
-    print(
-        f"\n{len(load.wanted)} jobs, {size.kills} kills, seed {choice.seed}: {books}; corrected ${total_usd}"
-    )
+    summary = f"{len(load.wanted)} jobs, {size.kills} kills, seed {choice.seed}: {books}"
+    print(f"\n{summary}; corrected ${total_usd}")  # noqa: T201 - the point of a large run

@@ -3,18 +3,19 @@
 python -m benchmarks [accept] [chat] [embed] [ledger] [backlog]
 """
 
-import asyncio
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import uvloop
+
 from benchmarks.backlog_stage import backlog
 from benchmarks.http_load import Connection, Target
 from benchmarks.ledger_stage import ledger
 from benchmarks.report import Reported
-from benchmarks.stages import Bench, accept, chat, drain, embed
+from benchmarks.stages import Bench, accept, added_latency, chat, drain, embed
 from cli.local_stack.foreground import run_stack
 from cli.local_stack.plan import StackOptions
 from cli.local_stack.ready_file import ReadyFile
@@ -22,7 +23,11 @@ from cli.local_stack.ready_file import ReadyFile
 Stage = Callable[[Bench], Awaitable[Reported]]
 STAGES: dict[str, Sequence[Stage]] = {
     "accept": (accept, drain),
-    "chat": (lambda bench: chat(bench, 10, 1000), lambda bench: chat(bench, 50, 2000)),
+    "chat": (
+        lambda bench: chat(bench, 50, 3000),
+        lambda bench: chat(bench, 10, 1000),
+        added_latency,
+    ),
     "embed": (embed,),
     "ledger": (ledger,),
     "backlog": (backlog,),
@@ -48,7 +53,7 @@ def main() -> None:
         home = Path(folder) / "home"
         scale = {"api": 1, "inference": 1, "embedding": 1, "aggregator": 1}
         options = StackOptions(home=home, ready_file=home / "ready.json", api_port=0, scale=scale)
-        asyncio.run(run_stack(options, use))
+        uvloop.run(run_stack(options, use))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pamqp.header import ContentHeader
 _HEAD: Final = Struct(">BHI")
 _TAG: Final = Struct(">Q")
 _END: Final = 0xCE
+_LARGEST: Final = 16 * 1024 * 1024
+"""Of a frame: RabbitMQ's are 128 KiB unless told otherwise."""
 _METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
 _DELIVER: Final = b"\x00\x3c\x00\x3c"
 _CONSUMER_AT = 11
@@ -81,6 +83,8 @@ class DeliveryFrames:
         at, length = 0, len(stream)
         while length - at > _HEAD.size:
             kind, _, size = _HEAD.unpack_from(stream, at)
+            if size > _LARGEST:
+                raise BrokenStreamError(f"a frame of {size} bytes is none of AMQP's")
             end = at + _HEAD.size + size
             if end >= length:
                 break

@@ -9,7 +9,7 @@ and connect again when it is lost; what was not acknowledged is then delivered a
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar, runtime_checkable
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -138,11 +138,10 @@ class QueueReader:
                 port,
                 ssl=_tls(self._url),
             )
-            try:
+            with ExitStack() as undo:
+                undo.callback(connection.abort)
                 await connection.consume(self._url, self._name, self._queue, self._prefetch)
-            except BaseException:
-                connection.abort()
-                raise
+                undo.pop_all()
         return connection
 
 

@@ -23,7 +23,14 @@ from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind
 from shared.domain.pricing import PriceBook, PriceRow
 from shared.domain.rollout import is_inside
-from shared.domain.routing import AUTO, Candidate, RoutingTable, candidates, check_prices
+from shared.domain.routing import (
+    AUTO,
+    Candidate,
+    RoutingTable,
+    candidates,
+    check_prices,
+    price_of,
+)
 from shared.messages.commands import EmbedTexts
 from shared.messaging.declaration import is_declared
 from shared.messaging.ticking import Ticker, start_rounds
@@ -77,7 +84,7 @@ class RoutedByTable:
 
     def price(self, candidate: Candidate) -> PriceRow:
         """Return the price in force now."""
-        return self._prices.price_at(candidate.provider, candidate.model, self._clock.now())
+        return price_of(self._prices, candidate, self._clock.now())
 
 
 @dataclass(frozen=True, slots=True)

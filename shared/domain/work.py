@@ -11,6 +11,7 @@ from shared.domain.catalog import Provider
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.jobs import AttemptOutcome, JobKind, OnInterrupt, Waiting
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.pricing import DailyAllowance
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.views import ErrorView
 
@@ -127,7 +128,13 @@ ClaimOutcome = Claimed | Unclaimable | NoRoom
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """How a provider call ended."""
+    """How a provider call ended.
+
+    Attributes:
+        neurons: Computed from tokens; `usage` has what the provider reported.
+        cost_usd: At list price. The settlement takes off what the allowance still covers.
+        allowance: Which daily allowance the neurons are taken from; None when all is paid for.
+    """
 
     outcome: AttemptOutcome
     usage: TokenUsage = NO_USAGE
@@ -136,6 +143,7 @@ class AttemptResult:
     model_answered: str | None = None
     provider_request_id: str | None = None
     error: ErrorView | None = None
+    allowance: DailyAllowance | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,10 @@ class CallFacts:
 def usage_message(
     call: CallFacts, result: AttemptResult, *, ended_at: datetime, latency_ms: int
 ) -> OutgoingMessage:
-    """Return the event for the outbox; its message id is the attempt's, so repeats are dropped."""
+    """Return the event for the outbox; its message id is the attempt's, so repeats are dropped.
+
+    It carries the list price; the settlement puts in what is paid where the allowance covers some.
+    """
     event = UsageRecorded(
         message_id=call.attempt_id,
         correlation_id=call.job_id,
@@ -48,8 +51,12 @@ def usage_message(
         model=call.model,
         model_answered=result.model_answered,
         price_id=call.price_id,
+        provider_request_id=result.provider_request_id,
+        service_tier=result.usage.service_tier,
         input_tokens=result.usage.input_tokens,
         output_tokens=result.usage.output_tokens,
+        cached_tokens=result.usage.cached_tokens or None,
+        cache_write_tokens=result.usage.cache_write_tokens or None,
         neurons_reported=result.usage.neurons,
         neurons=result.neurons,
         cost_usd=result.cost_usd,
@@ -63,5 +70,5 @@ def usage_message(
         message_id=call.attempt_id,
         exchange=EVENTS_EXCHANGE,
         routing_key=f"usage.{call.operation}",
-        body=event.model_dump_json().encode(),
+        body=event.model_dump_json(exclude_none=True).encode(),
     )

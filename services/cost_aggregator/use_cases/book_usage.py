@@ -45,9 +45,9 @@ def _entry(event: UsageRecorded) -> LedgerEntry:
         model=event.model,
         model_answered=event.model_answered,
         price_id=event.price_id,
-        usage=TokenUsage(event.input_tokens, event.output_tokens, event.neurons_reported),
+        usage=_usage(event),
         neurons=event.neurons,
-        list_cost_usd=event.cost_usd,
+        list_cost_usd=event.cost_usd if event.list_cost_usd is None else event.list_cost_usd,
         cost_usd=event.cost_usd,
         hold_usd=event.hold_usd,
         is_fallback=event.is_fallback,
@@ -55,4 +55,16 @@ def _entry(event: UsageRecorded) -> LedgerEntry:
         assumed=event.assumed,
         latency_ms=event.latency_ms,
         occurred_at=event.occurred_at,
+        provider_request_id=event.provider_request_id,
+    )
+
+
+def _usage(event: UsageRecorded) -> TokenUsage:
+    return TokenUsage(
+        event.input_tokens,
+        event.output_tokens,
+        event.neurons_reported,
+        cached_tokens=event.cached_tokens or 0,
+        cache_write_tokens=event.cache_write_tokens or 0,
+        service_tier=event.service_tier,
     )

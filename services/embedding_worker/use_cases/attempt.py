@@ -174,7 +174,7 @@ class BatchAttempt:
             provider=target.space.provider,
             model=target.space.model,
             price_id=target.price.id,
-            hold_usd=hold_usd(run.batches[0], target.limits, target.price),
+            hold_usd=hold_usd(run.batches[0], target.limits, target.price, target.space.prefix),
             is_fallback=target.is_fallback,
         )
 

@@ -5,14 +5,15 @@ then finds nothing to do. Settling shows that the worker is alive, so a lease th
 enough for its next step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.jobs import Waiting
-from shared.domain.outgoing import OutboxRow
+from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.views import ErrorView
 from shared.domain.work import (
     JobContinues,
@@ -24,6 +25,13 @@ from shared.domain.work import (
     Settlement,
 )
 from shared.persistence.arrays import Batch
+from shared.persistence.repositories.allowances import (
+    MESSAGES_AS_GIVEN,
+    MESSAGES_WITH_WHAT_IS_PAID,
+    allowance_parameters,
+    is_any_covered,
+    new_with_allowance,
+)
 from shared.persistence.repositories.outbox import INLINE_GRACE
 
 _SETTLEMENT = Batch(
@@ -59,13 +67,24 @@ _MESSAGE = Batch(
     m_mandatory="boolean",
     m_available_at="timestamptz",
 )
-_SETTLE = text(f"""
-    WITH new AS (SELECT * FROM {_SETTLEMENT.table("n")}),
-    ours AS MATERIALIZED (
-        SELECT id FROM jobs
+_AS_GIVEN = f"new AS (SELECT * FROM {_SETTLEMENT.table('n')})"  # noqa: S608 - as below
+
+
+def _settle(new: str, messages: str) -> TextClause:
+    """Return the statement.
+
+    Args:
+        new: The settlements, as a part of the statement.
+        messages: What must be sent.
+    """
+    return text(f"""
+    WITH ours AS MATERIALIZED (
+        SELECT id, cost_usd FROM jobs
         WHERE id = ANY(CAST(:job_id AS text[])) AND status = 'running' AND lease_owner = :worker
         ORDER BY id FOR UPDATE
     ),
+    {new},
+    message AS ({messages.format(messages=_MESSAGE.table("m"))}),
     closed AS (
         UPDATE attempts a SET outcome = n.outcome, error_code = n.error_code,
             error_message = n.error_message, provider_request_id = n.request_id,
@@ -125,14 +144,33 @@ _SETTLE = text(f"""
         INSERT INTO outbox (message_id, exchange, routing_key, body, mandatory, available_at)
         SELECT m_message_id, m_exchange, m_routing_key, m_body, m_mandatory,
             coalesce(m_available_at, now() + CAST(:grace AS interval))
-        FROM {_MESSAGE.table("m")} JOIN closed ON closed.id = m_attempt_id
+        FROM message m JOIN closed ON closed.id = m_attempt_id
         ORDER BY m.position
         RETURNING id AS outbox_id, message_id
     )
-    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id
-    FROM closed LEFT JOIN {_MESSAGE.table("m")} ON m_attempt_id = closed.id
+    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id,
+        CASE WHEN m.is_rewritten THEN m.m_body END AS body
+    FROM closed LEFT JOIN message m ON m_attempt_id = closed.id
     LEFT JOIN queued ON queued.message_id = m_message_id
 """)  # noqa: S608 - only our own column lists are put in
+
+
+_SETTLE = _settle(_AS_GIVEN, MESSAGES_AS_GIVEN)
+_SETTLE_WITH_ALLOWANCE = _settle(new_with_allowance(_SETTLEMENT), MESSAGES_WITH_WHAT_IS_PAID)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A message's place in the outbox, and its body where the statement rewrote it."""
+
+    outbox_id: int
+    body: bytes | None
+
+    def row(self, message: OutgoingMessage) -> OutboxRow:
+        """Return the message as it was committed."""
+        if self.body is not None:
+            message = replace(message, body=self.body)
+        return OutboxRow(self.outbox_id, message)
 
 
 async def settle_batch(
@@ -152,28 +190,30 @@ async def settle_batch(
         for s in settlements
         for m in s.messages
     ]
-    rows = await connection.execute(
-        _SETTLE,
-        {
-            **_SETTLEMENT.parameters([_values(s) for s in settlements]),
-            **_MESSAGE.parameters(messages),
-            "worker": settlements[0].worker,
-            "grace": INLINE_GRACE,
-        },
-    )
-    ids: dict[str, dict[str, int]] = {}
+    parameters = {
+        **_SETTLEMENT.parameters([_values(s) for s in settlements]),
+        **_MESSAGE.parameters(messages),
+        "worker": settlements[0].worker,
+        "grace": INLINE_GRACE,
+    }
+    if is_any_covered(settlements):
+        parameters |= allowance_parameters(settlements)
+        rows = await connection.execute(_SETTLE_WITH_ALLOWANCE, parameters)
+    else:
+        rows = await connection.execute(_SETTLE, parameters)
+    queued: dict[str, dict[str, _Queued]] = {}
     for row in rows:
-        ids.setdefault(row.attempt_id, {})[row.message_id] = row.outbox_id
-    return [_settled(s, ids.get(s.attempt_id)) for s in settlements]
+        queued.setdefault(row.attempt_id, {})[row.message_id] = _Queued(row.outbox_id, row.body)
+    return [_settled(s, queued.get(s.attempt_id)) for s in settlements]
 
 
-def _settled(settlement: Settlement, ids: dict[str, int] | None) -> SettledJob:
-    if ids is None:
+def _settled(settlement: Settlement, queued: Mapping[str, _Queued] | None) -> SettledJob:
+    if queued is None:
         return SettledJob(applied=False, outbox=())
     return SettledJob(
         applied=True,
         outbox=[
-            OutboxRow(ids[m.message.message_id], m.message)
+            queued[m.message.message_id].row(m.message)
             for m in settlement.messages
             if m.available_at is None
         ],

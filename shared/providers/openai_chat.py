@@ -109,12 +109,20 @@ def _read_chunk(chunk: ChatCompletionChunk, progress: AnswerProgress) -> None:
         if choice.delta.content:
             progress.add_text(choice.delta.content)
         progress.finish_reason = choice.finish_reason or progress.finish_reason
+    progress.service_tier = chunk.service_tier or progress.service_tier
     if chunk.usage:
-        progress.report(_usage(chunk.usage))
+        progress.report(_usage(chunk.usage, progress.service_tier))
 
 
-def _usage(usage: CompletionUsage) -> TokenUsage:
-    return TokenUsage(usage.prompt_tokens, usage.completion_tokens)
+def _usage(usage: CompletionUsage, service_tier: str | None) -> TokenUsage:
+    details = usage.prompt_tokens_details
+    return TokenUsage(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        cached_tokens=(details and details.cached_tokens) or 0,
+        cache_write_tokens=(details and details.cache_write_tokens) or 0,
+        service_tier=service_tier,
+    )
 
 
 @contextmanager

@@ -25,14 +25,17 @@ from services.api.result_stream import ResultStream
 from services.api.routes.observed import Observed
 from services.api.use_cases.flushing import GatheredFlush
 from shared.domain.errors import SluicewayError
+from shared.domain.price_check import check_routed_prices
 from shared.messaging.declaration import is_declared
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.queue_depths import BrokerQueueDepths
 from shared.messaging.worker_process import Connections
 from shared.observability.logging import configure
 from shared.observability.metrics import Metrics
+from shared.observability.price_warnings import warn_about_prices
 from shared.observability.serving import StoppableServer
 from shared.observability.starting import until_there
+from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 from shared.settings import (
     AdminSettings,
@@ -71,6 +74,9 @@ def main() -> int:
 async def run(process: ProcessSettings, database: Database) -> None:
     """Serve until SIGTERM, then close the database too."""
     clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
+    routing = load(RoutingSettings)
+    table, prices = load_routing_table(routing.routing), load_price_book(routing.prices)
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
     connections = await _connect(process, database)
     relay = OutboxRelay(database.outbox, connections.publisher, worker=process.name)
     stream = await ResultStream.open(
@@ -87,7 +93,8 @@ async def run(process: ProcessSettings, database: Database) -> None:
     parts = ApiParts(
         stores=database.stores,
         broker=broker,
-        routing=load_routing_table(load(RoutingSettings).routing),
+        routing=table,
+        prices=prices,
         clock=clock,
         ids=ids,
         random_text=lambda: secrets.token_urlsafe(_SECRET_BYTES),

@@ -16,6 +16,7 @@ from shared.domain.ids import JobId, QueueName
 from shared.domain.outgoing import OutboxRow
 from shared.observability.metrics import Metrics
 from shared.ports.messaging import QueueDepth
+from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 from shared.settings import RoutingSettings, load
 from shared.system import RandomIds, SystemClock
@@ -41,7 +42,7 @@ class NoBroker:
 
 def document() -> bytes:
     """Return the OpenAPI document of the app that serves, as indented JSON."""
-    clock, no_broker = SystemClock(), NoBroker()
+    clock, no_broker, routing = SystemClock(), NoBroker(), load(RoutingSettings)
     parts = ApiParts(
         stores=Database("postgresql://nobody@localhost/nothing", clock).stores,
         broker=BrokerSide(
@@ -50,7 +51,8 @@ def document() -> bytes:
             depths=no_broker,
             hint=no_broker,
         ),
-        routing=load_routing_table(load(RoutingSettings).routing),
+        routing=load_routing_table(routing.routing),
+        prices=load_price_book(routing.prices),
         clock=clock,
         ids=RandomIds(),
         random_text=str,

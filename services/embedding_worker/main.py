@@ -21,6 +21,7 @@ from services.embedding_worker.use_cases.ports import Identity, Ports
 from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind
+from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook, PriceRow
 from shared.domain.rollout import is_inside
 from shared.domain.routing import (
@@ -38,6 +39,7 @@ from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
+from shared.observability.price_warnings import warn_about_prices
 from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
@@ -126,6 +128,7 @@ async def run(settings: Settings, adapters: Adapters) -> None:
     table = load_routing_table(settings.routing.routing)
     prices = load_price_book(settings.routing.prices)
     check_prices(table, prices, clock.now())
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
     identity = Identity(
         ids.new(settings.process.name), timedelta(seconds=settings.process.lease_seconds)
     )

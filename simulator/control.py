@@ -83,10 +83,12 @@ class Controls:
 
     def to_json(self) -> JsonObject:
         """Return the wire form."""
-        behaviours = {name: self._behaviours[name].to_json() for name in _PROVIDERS}
-        free = self._behaviours["cloudflare"].free_neurons_per_day
-        cloudflare = behaviours["cloudflare"] | {"free_neurons_per_day": free}
-        return behaviours | {"cloudflare": cloudflare, "clock": self._clock.set_to}
+        behaviours: JsonObject = {name: self._behaviours[name].to_json() for name in _PROVIDERS}
+        cloudflare = self._behaviours["cloudflare"]
+        behaviours["cloudflare"] = cloudflare.to_json() | {
+            "free_neurons_per_day": cloudflare.free_neurons_per_day
+        }
+        return behaviours | {"clock": self._clock.set_to}
 
     def free_neurons_per_day(self) -> Decimal:
         """Return how many neurons of a UTC day Cloudflare gives away."""

@@ -1,6 +1,7 @@
 """`sluiceway prices`: what models cost, and which of the routed ones end or have no price."""
 
-from datetime import UTC
+from datetime import UTC, date
+from decimal import Decimal
 
 import typer
 from pydantic import JsonValue
@@ -110,16 +111,16 @@ def _row_json(row: PriceRow) -> JsonObject:
         "provider": row.provider,
         "model": row.model,
         "kind": row.kind,
-        "input_usd_per_million": usd and decimal_string(usd.input),
-        "output_usd_per_million": usd and decimal_string(usd.output),
-        "cached_input_usd_per_million": usd and decimal_string(usd.cached),
-        "cache_write_usd_per_million": usd and decimal_string(usd.cache_write),
-        "neurons_per_million_input": neurons and decimal_string(neurons.input),
-        "neurons_per_million_output": neurons and decimal_string(neurons.output),
+        "input_usd_per_million": _plain(usd.input if usd else None),
+        "output_usd_per_million": _plain(usd.output if usd else None),
+        "cached_input_usd_per_million": _plain(usd.cached if usd else None),
+        "cache_write_usd_per_million": _plain(usd.cache_write if usd else None),
+        "neurons_per_million_input": _plain(neurons.input if neurons else None),
+        "neurons_per_million_output": _plain(neurons.output if neurons else None),
         "long_context_above_tokens": row.long_context_above_tokens,
         "factor_by_tier": factors,
-        "effective_from": row.effective_from and str(row.effective_from),
-        "retired_on": row.retired_on and str(row.retired_on),
+        "effective_from": _day(row.effective_from),
+        "retired_on": _day(row.retired_on),
         "place": row.place,
     }
 
@@ -131,8 +132,16 @@ def _allowances(book: PriceBook) -> list[JsonValue]:
             "unit": one.unit,
             "per_day": decimal_string(one.amount),
             "share": decimal_string(one.share),
-            "effective_from": one.effective_from and str(one.effective_from),
+            "effective_from": _day(one.effective_from),
             "place": one.place,
         }
         for one in book.allowances
     ]
+
+
+def _plain(amount: Decimal | None) -> str | None:
+    return None if amount is None else decimal_string(amount)
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else str(day)

@@ -26,7 +26,12 @@ class BookUsage:
         Raises:
             DatabaseUnavailableError: It is unknown whether the events were booked.
         """
-        booked = await self._ledger.book([_entry(event) for event in events])
+        entries = [_entry(event) for event in events]
+        for entry in entries:
+            if entry.list_cost_usd > entry.hold_usd:
+                # A bound on tokens or a rate is too low, so that a hard limit may be overrun.
+                _log.warning("usage.above_hold", attempt_id=entry.id, price_id=entry.price_id)
+        booked = await self._ledger.book(entries)
         for alert in booked.alerts:
             _log.warning("budget.alert", alert=alert)
         if booked.gates_moved:

@@ -58,7 +58,7 @@ def _paid(neurons: str) -> Decimal:
 async def test_what_the_allowance_covers_is_paid_nowhere(engine: AsyncEngine) -> None:
     outbox = await _settled(engine, "12.5199", allowance_of(100))
     usage = _usage(outbox)
-    assert (usage.cost_usd, usage.list_cost_usd) == (0, _paid("12.5199"))
+    assert (usage.cost_usd, usage.list_cost_usd) == (Decimal(0), _paid("12.5199"))
     assert JobCompleted.model_validate_json(outbox[1].message.body).cost_usd == 0
     assert await rows(engine, "SELECT cost_usd FROM jobs") == [(0,)]
     assert await rows(engine, "SELECT cost_usd, neurons FROM attempts") == [(0, Decimal("12.5199"))]

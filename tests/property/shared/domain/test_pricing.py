@@ -38,13 +38,6 @@ OPTIONS: st.SearchStrategy[Mapping[str, OptionValue]] = st.fixed_dictionaries(
     },
 )
 MODELS = {"model": st.just("m"), "kind": st.just(ModelKind.CHAT)}
-LONG = st.fixed_dictionaries(
-    {
-        "long_context_above_tokens": TOKENS,
-        "long_context_input_factor": FACTORS,
-        "long_context_output_factor": FACTORS,
-    }
-)
 USD_ROWS = st.builds(
     PriceRow,
     provider=st.just(Provider.OPENAI),
@@ -64,9 +57,21 @@ NEURON_ROWS = st.builds(
     neurons_per_million_cached_input=st.none() | NEURON_RATES,
     **MODELS,
 )
-ROWS = (USD_ROWS | NEURON_ROWS) | st.builds(
-    lambda row, long: replace(row, **long), USD_ROWS | NEURON_ROWS, LONG
-)
+
+
+def with_a_threshold(
+    row: PriceRow, above_tokens: int, input_factor: Decimal, output_factor: Decimal
+) -> PriceRow:
+    return replace(
+        row,
+        long_context_above_tokens=above_tokens,
+        long_context_input_factor=input_factor,
+        long_context_output_factor=output_factor,
+    )
+
+
+PLAIN_ROWS = USD_ROWS | NEURON_ROWS
+ROWS = PLAIN_ROWS | st.builds(with_a_threshold, PLAIN_ROWS, TOKENS, FACTORS, FACTORS)
 
 
 @given(NEURON_RATES, NEURON_RATES, TOKENS, TOKENS)

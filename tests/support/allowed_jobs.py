@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.money import ZERO_USD
-from shared.domain.outgoing import DelayedMessage
+from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.pricing import NEURON_USD, DailyAllowance
 from shared.domain.usage import TokenUsage
 from shared.domain.work import (
@@ -37,26 +37,15 @@ def allowed_settlement(
     cost_so_far_usd: Decimal = ZERO_USD,
 ) -> Settlement:
     """Return a settlement as the worker makes it: every message says the list price."""
-    used = Decimal(neurons)
     ends = isinstance(step, JobSucceeds)
     result = AttemptResult(
         AttemptOutcome.FAILED if isinstance(step, JobContinues) else AttemptOutcome.SUCCEEDED,
         TokenUsage(10, 5),
-        neurons=used,
-        cost_usd=used * NEURON_USD,
+        neurons=Decimal(neurons),
+        cost_usd=Decimal(neurons) * NEURON_USD,
         allowance=allowance,
     )
-    completed = JobCompleted(
-        job_id=job.id,
-        result={"message": {"role": "assistant", "content": "Grüße: \u2713"}},
-        usage=UsageFrame(input_tokens=10, output_tokens=5, neurons=used),
-        cost_usd=cost_so_far_usd + result.cost_usd,
-        provider=request.provider,
-        model=request.model,
-        is_fallback=False,
-        latency_ms=7,
-    )
-    frame = ending(completed)
+    frame = _frame(job, request, cost_so_far_usd, result)
     usage = usage_message(call_facts(job, request), result, ended_at=request.now, latency_ms=7)
     return Settlement(
         job_id=job.id,
@@ -69,3 +58,19 @@ def allowed_settlement(
         latency_ms=7,
         terminal_frame=frame.body if ends else None,
     )
+
+
+def _frame(
+    job: NewJob, request: ClaimRequest, cost_so_far_usd: Decimal, result: AttemptResult
+) -> OutgoingMessage:
+    completed = JobCompleted(
+        job_id=job.id,
+        result={"message": {"role": "assistant", "content": "Grüße: \u2713"}},
+        usage=UsageFrame(input_tokens=10, output_tokens=5, neurons=result.neurons),
+        cost_usd=cost_so_far_usd + result.cost_usd,
+        provider=request.provider,
+        model=request.model,
+        is_fallback=False,
+        latency_ms=7,
+    )
+    return ending(completed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from types import MappingProxyType
 
 from shared.domain.catalog import ServiceTier
@@ -45,5 +46,5 @@ def _in_tier(row: PriceRow, name: str) -> PriceRow:
             f"price {row} has no factor for service_tier {name!r}; the call is refused: "
             "add the factor to the price file or take the option out of the routing table"
         )
-    factor_by_tier = MappingProxyType({tier: row.factor_by_tier[tier]})
-    return replace(row, factor_by_tier=factor_by_tier)
+    factor_by_tier: dict[ServiceTier, Decimal] = {tier: row.factor_by_tier[tier]}
+    return replace(row, factor_by_tier=MappingProxyType(factor_by_tier))

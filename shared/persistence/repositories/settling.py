@@ -67,24 +67,14 @@ _MESSAGE = Batch(
     m_mandatory="boolean",
     m_available_at="timestamptz",
 )
-_AS_GIVEN = f"new AS (SELECT * FROM {_SETTLEMENT.table('n')})"  # noqa: S608 - as below
-
-
-def _settle(new: str, messages: str) -> TextClause:
-    """Return the statement.
-
-    Args:
-        new: The settlements, as a part of the statement.
-        messages: What must be sent.
-    """
-    return text(f"""
+_STATEMENT = """
     WITH ours AS MATERIALIZED (
         SELECT id, cost_usd FROM jobs
         WHERE id = ANY(CAST(:job_id AS text[])) AND status = 'running' AND lease_owner = :worker
         ORDER BY id FOR UPDATE
     ),
     {new},
-    message AS ({messages.format(messages=_MESSAGE.table("m"))}),
+    message AS ({messages}),
     closed AS (
         UPDATE attempts a SET outcome = n.outcome, error_code = n.error_code,
             error_message = n.error_message, provider_request_id = n.request_id,
@@ -152,9 +142,21 @@ def _settle(new: str, messages: str) -> TextClause:
         CASE WHEN m.is_rewritten THEN m.m_body END AS body
     FROM closed LEFT JOIN message m ON m_attempt_id = closed.id
     LEFT JOIN queued ON queued.message_id = m_message_id
-""")  # noqa: S608 - only our own column lists are put in
+"""
 
 
+def _settle(new: str, messages: str) -> TextClause:
+    """Return the statement.
+
+    Args:
+        new: The settlements, as a part of the statement.
+        messages: What must be sent, as a part of it.
+    """
+    listed = messages.format(messages=_MESSAGE.table("m"))
+    return text(_STATEMENT.format(new=new, messages=listed))
+
+
+_AS_GIVEN = f"new AS (SELECT * FROM {_SETTLEMENT.table('n')})"  # noqa: S608 - our own columns
 _SETTLE = _settle(_AS_GIVEN, MESSAGES_AS_GIVEN)
 _SETTLE_WITH_ALLOWANCE = _settle(new_with_allowance(_SETTLEMENT), MESSAGES_WITH_WHAT_IS_PAID)
 

@@ -43,8 +43,12 @@ def test_a_cloudflare_model_without_published_neurons_bills_dollars() -> None:
 
 
 def test_a_long_prompt_makes_the_whole_request_dearer() -> None:
-    factors = {"long_input_factor": Decimal(2), "long_output_factor": Decimal("1.5")}
-    price = replace(_price("openai", ("1", "5")), long_above=1_000, **factors)
+    price = replace(
+        _price("openai", ("1", "5")),
+        long_above=1_000,
+        long_input_factor=Decimal(2),
+        long_output_factor=Decimal("1.5"),
+    )
     assert price.cost_usd(1_000, 1_000) == Decimal("0.006")
     assert price.cost_usd(1_001, 1_000) == Decimal("0.009502")
 

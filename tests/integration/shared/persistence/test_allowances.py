@@ -108,7 +108,7 @@ async def test_the_allowance_is_new_at_midnight_utc(engine: AsyncEngine) -> None
     await _settled(engine, "100", allowance_of(100), before)
     late = _usage(await _settled(engine, "1", allowance_of(100), before))
     early = _usage(await _settled(engine, "1", allowance_of(100), after))
-    assert (late.cost_usd, early.cost_usd) == (_paid("1"), 0)
+    assert (late.cost_usd, early.cost_usd) == (_paid("1"), Decimal(0))
     assert await rows(engine, "SELECT day::text, used FROM allowance_days ORDER BY day") == [
         ("2100-01-15", 100),
         ("2100-01-16", 1),

@@ -64,7 +64,7 @@ def test_an_allowance_is_dated_like_a_price() -> None:
 
     def units(at: datetime) -> Decimal | None:
         found = book.price_at(Provider.CLOUDFLARE, "llama", at).allowance
-        return found and found.units
+        return None if found is None else found.units
 
     assert units(NOON) == 5_000
     assert units(NOON + timedelta(days=1)) == 10_000

@@ -13,11 +13,6 @@ class Batch:
     def __init__(self, **columns: str) -> None:
         self._types = columns
 
-    @property
-    def columns(self) -> Sequence[str]:
-        """Return the columns' names in order."""
-        return tuple(self._types)
-
     def table(self, alias: str) -> str:
         """Return the SQL of the batch as a table `alias` with a 1-based column `position`."""
         arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in self._types.items())

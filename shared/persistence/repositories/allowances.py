@@ -11,18 +11,21 @@ The day is that of the attempt's start, in UTC.
 from collections.abc import Mapping, Sequence
 
 from shared.domain.work import Settlement
-from shared.persistence.arrays import Batch
+from shared.persistence.json_batch import JsonBatch
 
-_COVERED = Batch(
-    c_attempt_id="text", allowance="text", allowed_units="numeric", allowed_unit_usd="numeric"
+_COVERED = JsonBatch(
+    "covered",
+    c_attempt_id="text",
+    allowance="text",
+    allowed_units="numeric",
+    allowed_unit_usd="numeric",
 )
 
-
-_NEW = """
+_PRICED = """
     consumed AS MATERIALIZED (
         SELECT n.attempt_id, n.neurons AS units, n.position, v.allowance, v.allowed_units,
             v.allowed_unit_usd, CAST(a.started_at AT TIME ZONE 'UTC' AS date) AS day
-        FROM {given_n} JOIN {covered} ON v.c_attempt_id = n.attempt_id
+        FROM given n JOIN {covered} ON v.c_attempt_id = n.attempt_id
         JOIN ours ON ours.id = n.job_id JOIN attempts a ON a.id = n.attempt_id
         WHERE a.outcome = 'running' AND a.worker = :worker AND n.neurons > 0
         FOR UPDATE OF a
@@ -52,52 +55,46 @@ _NEW = """
     new AS MATERIALIZED (
         SELECT {kept}, g.position, g.cost_usd - coalesce(v.usd, 0) AS cost_usd,
             CASE WHEN v.usd > 0 AND jsonb_exists(g.frame, 'cost_usd')
-                THEN jsonb_set(g.frame, '{{cost_usd}}', {job_cost})
+                THEN jsonb_set(g.frame, '{{cost_usd}}', {frame_cost})
                 ELSE g.frame END AS frame,
             coalesce(v.usd, 0) AS covered_usd,
             ours.cost_usd + g.cost_usd - coalesce(v.usd, 0) AS job_cost_usd
-        FROM {given_g} LEFT JOIN covered v USING (attempt_id)
+        FROM given g LEFT JOIN covered v USING (attempt_id)
         LEFT JOIN ours ON ours.id = g.job_id
-    )"""
-
-
-def new_with_allowance(given: Batch) -> str:
-    """Return the SQL that puts `new`, with what is paid, in the place of the settlements given."""
-    kept = ", ".join(f"g.{name}" for name in given.columns if name not in {"cost_usd", "frame"})
-    return _NEW.format(
-        kept=kept,
-        given_n=given.table("n"),
-        given_g=given.table("g"),
-        covered=_COVERED.table("v"),
-        job_cost=_amount("ours.cost_usd + g.cost_usd - v.usd"),
-    )
-
-
-def _amount(sql: str) -> str:
-    """Return the SQL of an amount in its wire form: a string of plain digits."""
-    return f"to_jsonb(CAST(trim_scale({sql}) AS text))"
-
-
-MESSAGES_AS_GIVEN = "SELECT m.*, false AS is_rewritten FROM {messages}"
-"""Nothing is free: every message says the list price."""
-MESSAGES_WITH_WHAT_IS_PAID = f"""
-    SELECT m.m_attempt_id, m.m_message_id, m.m_exchange, m.m_routing_key, m.m_mandatory,
-        m.m_available_at, m.position, rewritten.body IS NOT NULL AS is_rewritten,
-        coalesce(rewritten.body, m.m_body) AS m_body
-    FROM {{messages}} LEFT JOIN new n ON n.attempt_id = m.m_attempt_id AND n.covered_usd > 0
-    LEFT JOIN LATERAL (
-        SELECT CAST(convert_from(m.m_body, 'UTF8') AS jsonb) AS said WHERE n.covered_usd > 0
-    ) AS message ON true
-    LEFT JOIN LATERAL (
-        SELECT convert_to(CAST(said || CASE WHEN jsonb_exists(said, 'attempt_id')
-            THEN jsonb_build_object('list_cost_usd', said -> 'cost_usd',
-                'cost_usd', {_amount("n.cost_usd")})
-            ELSE jsonb_build_object('cost_usd', {_amount("n.job_cost_usd")})
-        END AS text), 'UTF8') AS body
-        WHERE jsonb_exists(said, 'cost_usd')
-    ) AS rewritten ON true
-"""  # noqa: S608 - only our own words are put in
+    ),
+    message AS MATERIALIZED (
+        SELECT m.m_attempt_id, m.m_message_id, m.m_exchange, m.m_routing_key, m.m_mandatory,
+            m.m_available_at, m.position, rewritten.body IS NOT NULL AS is_rewritten,
+            coalesce(rewritten.body, m.m_body) AS m_body
+        FROM said m LEFT JOIN new n ON n.attempt_id = m.m_attempt_id AND n.covered_usd > 0
+        LEFT JOIN LATERAL (
+            SELECT CAST(convert_from(m.m_body, 'UTF8') AS jsonb) AS content WHERE n.covered_usd > 0
+        ) AS decoded ON true
+        LEFT JOIN LATERAL (
+            SELECT convert_to(CAST(content || CASE WHEN jsonb_exists(content, 'attempt_id')
+                THEN jsonb_build_object(
+                    'list_cost_usd', content -> 'cost_usd', 'cost_usd', {attempt_cost})
+                ELSE jsonb_build_object('cost_usd', {job_cost})
+            END AS text), 'UTF8') AS body
+            WHERE jsonb_exists(content, 'cost_usd')
+        ) AS rewritten ON true
+    ),"""
 """A message about an attempt says what the attempt costs, one about a job what the job costs."""
+
+
+def new_with_allowance(given: JsonBatch) -> str:
+    """Return the SQL that makes `new`, with what is paid, of the settlements `given`.
+
+    It makes `message` of what is `said` about them in the same way.
+    """
+    kept = ", ".join(f"g.{name}" for name in given.columns if name not in {"cost_usd", "frame"})
+    return _PRICED.format(
+        kept=kept,
+        covered=_COVERED.table("v"),
+        frame_cost=_amount("ours.cost_usd + g.cost_usd - v.usd"),
+        attempt_cost=_amount("n.cost_usd"),
+        job_cost=_amount("n.job_cost_usd"),
+    )
 
 
 def is_any_covered(settlements: Sequence[Settlement]) -> bool:
@@ -105,7 +102,7 @@ def is_any_covered(settlements: Sequence[Settlement]) -> bool:
     return any(settlement.result.allowance is not None for settlement in settlements)
 
 
-def allowance_parameters(settlements: Sequence[Settlement]) -> Mapping[str, list[object]]:
+def allowance_parameters(settlements: Sequence[Settlement]) -> Mapping[str, str]:
     """Return the parameters of the parts above."""
     return _COVERED.parameters(
         [
@@ -114,3 +111,8 @@ def allowance_parameters(settlements: Sequence[Settlement]) -> Mapping[str, list
             if (allowance := s.result.allowance) is not None
         ]
     )
+
+
+def _amount(sql: str) -> str:
+    """Return the SQL of an amount in its wire form: a string of plain digits."""
+    return f"to_jsonb(CAST(trim_scale({sql}) AS text))"

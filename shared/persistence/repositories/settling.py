@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import orjson
 
 from shared.domain.jobs import Waiting
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
@@ -24,17 +23,17 @@ from shared.domain.work import (
     SettledJob,
     Settlement,
 )
-from shared.persistence.arrays import Batch
+from shared.persistence.direct import Execute, HotStatement
+from shared.persistence.json_batch import JsonBatch
 from shared.persistence.repositories.allowances import (
-    MESSAGES_AS_GIVEN,
-    MESSAGES_WITH_WHAT_IS_PAID,
     allowance_parameters,
     is_any_covered,
     new_with_allowance,
 )
 from shared.persistence.repositories.outbox import INLINE_GRACE
 
-_SETTLEMENT = Batch(
+_SETTLEMENT = JsonBatch(
+    "settlements",
     attempt_id="text",
     job_id="text",
     outcome="text",
@@ -58,7 +57,8 @@ _SETTLEMENT = Batch(
     waiting_detail="text",
     frame="jsonb",
 )
-_MESSAGE = Batch(
+_MESSAGE = JsonBatch(
+    "messages",
     m_attempt_id="text",
     m_message_id="text",
     m_exchange="text",
@@ -68,13 +68,14 @@ _MESSAGE = Batch(
     m_available_at="timestamptz",
 )
 _STATEMENT = """
-    WITH ours AS MATERIALIZED (
+    WITH {given} AS MATERIALIZED (SELECT * FROM {settlements}),
+    {said} AS MATERIALIZED (SELECT * FROM {messages}),
+    ours AS MATERIALIZED (
         SELECT id, cost_usd FROM jobs
-        WHERE id = ANY(CAST(:job_id AS text[])) AND status = 'running' AND lease_owner = :worker
+        WHERE id IN (SELECT job_id FROM {given}) AND status = 'running' AND lease_owner = :worker
         ORDER BY id FOR UPDATE
     ),
-    {new},
-    message AS ({messages}),
+    {priced}
     closed AS (
         UPDATE attempts a SET outcome = n.outcome, error_code = n.error_code,
             error_message = n.error_message, provider_request_id = n.request_id,
@@ -134,31 +135,44 @@ _STATEMENT = """
         INSERT INTO outbox (message_id, exchange, routing_key, body, mandatory, available_at)
         SELECT m_message_id, m_exchange, m_routing_key, m_body, m_mandatory,
             coalesce(m_available_at, now() + CAST(:grace AS interval))
-        FROM message m JOIN closed ON closed.id = m_attempt_id
-        ORDER BY m.position
+        FROM message JOIN closed ON closed.id = m_attempt_id ORDER BY message.position
         RETURNING id AS outbox_id, message_id
     )
-    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id,
-        CASE WHEN m.is_rewritten THEN m.m_body END AS body
-    FROM closed LEFT JOIN message m ON m_attempt_id = closed.id
+    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id, {body} AS body
+    FROM closed LEFT JOIN message ON m_attempt_id = closed.id
     LEFT JOIN queued ON queued.message_id = m_message_id
 """
 
 
-def _settle(new: str, messages: str) -> TextClause:
+def _settle(given: str, said: str, priced: str, body: str) -> HotStatement:
     """Return the statement.
 
     Args:
-        new: The settlements, as a part of the statement.
-        messages: What must be sent, as a part of it.
+        given: The name of the settlements as the workers made them; what counts is `new`.
+        said: The name of the messages as the workers made them; what is sent is `message`.
+        priced: What makes the one into the other, if they differ.
+        body: A message's body, where it differs.
     """
-    listed = messages.format(messages=_MESSAGE.table("m"))
-    return text(_STATEMENT.format(new=new, messages=listed))
+    settlements, messages = _SETTLEMENT.table("n"), _MESSAGE.table("m")
+    return HotStatement.of(
+        _STATEMENT.format(
+            given=given,
+            said=said,
+            settlements=settlements,
+            messages=messages,
+            priced=priced,
+            body=body,
+        )
+    )
 
 
-_AS_GIVEN = f"new AS (SELECT * FROM {_SETTLEMENT.table('n')})"  # noqa: S608 - our own columns
-_SETTLE = _settle(_AS_GIVEN, MESSAGES_AS_GIVEN)
-_SETTLE_WITH_ALLOWANCE = _settle(new_with_allowance(_SETTLEMENT), MESSAGES_WITH_WHAT_IS_PAID)
+_SETTLE = _settle("new", "message", "", "CAST(NULL AS bytea)")
+_SETTLE_WITH_ALLOWANCE = _settle(
+    "given",
+    "said",
+    new_with_allowance(_SETTLEMENT),
+    "CASE WHEN message.is_rewritten THEN message.m_body END",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +185,11 @@ class _Queued:
     def row(self, message: OutgoingMessage) -> OutboxRow:
         """Return the message as it was committed."""
         if self.body is not None:
-            message = replace(message, body=self.body)
+            message = replace(message, body=bytes(self.body))
         return OutboxRow(self.outbox_id, message)
 
 
-async def settle_batch(
-    connection: AsyncConnection, settlements: Sequence[Settlement]
-) -> Sequence[SettledJob]:
+async def settle_batch(execute: Execute, settlements: Sequence[Settlement]) -> Sequence[SettledJob]:
     """Settle all, each for itself; they come from one worker and from different jobs."""
     messages = [
         (
@@ -200,12 +212,13 @@ async def settle_batch(
     }
     if is_any_covered(settlements):
         parameters |= allowance_parameters(settlements)
-        rows = await connection.execute(_SETTLE_WITH_ALLOWANCE, parameters)
+        rows = await execute(_SETTLE_WITH_ALLOWANCE, parameters)
     else:
-        rows = await connection.execute(_SETTLE, parameters)
+        rows = await execute(_SETTLE, parameters)
     queued: dict[str, dict[str, _Queued]] = {}
     for row in rows:
-        queued.setdefault(row.attempt_id, {})[row.message_id] = _Queued(row.outbox_id, row.body)
+        message = _Queued(row["outbox_id"], row["body"])
+        queued.setdefault(row["attempt_id"], {})[row["message_id"]] = message
     return [_settled(s, queued.get(s.attempt_id)) for s in settlements]
 
 
@@ -242,7 +255,7 @@ def _values(settlement: Settlement) -> Sequence[object]:
         settlement.latency_ms,
         settlement.finished_at,
         *_step_values(settlement.step),
-        frame.decode() if frame is not None else None,
+        orjson.Fragment(frame) if frame is not None else None,
     )
 
 

@@ -15,6 +15,7 @@ from shared.domain.pricing import NEURON_USD, DailyAllowance
 from shared.domain.work import JobContinues, JobWaits, Settlement
 from shared.messages.events import UsageRecorded
 from shared.messages.frames import JobCompleted
+from shared.persistence.direct import on_pooled
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.settling import settle_batch
 from tests.support.allowed_jobs import allowance_of, allowed_settlement
@@ -170,7 +171,7 @@ async def test_calls_of_one_batch_share_what_is_left_in_their_order(engine: Asyn
         for n, allowance in enumerate((allowance_of(10), None, allowance_of(10)))
     ]
     async with engine.begin() as connection:
-        settled = await settle_batch(connection, settlements)
+        settled = await settle_batch(on_pooled(connection), settlements)
     costs = [_usage(list(job.outbox)).cost_usd for job in settled]
     assert costs == [0, _paid("6"), _paid("2")]
 

@@ -15,12 +15,12 @@ from typing import Final
 
 import structlog
 from aio_pika.abc import (
-    AbstractIncomingMessage,
     AbstractRobustChannel,
     AbstractRobustConnection,
     AbstractRobustQueue,
 )
 from aio_pika.exceptions import AMQPError
+from aiormq.abc import DeliveredMessage
 from pydantic import ValidationError
 
 from services.api.use_cases.watching import Missed, Received, Watch
@@ -183,8 +183,10 @@ class ResultStream:
             await declared.bind(STREAM, lane, robust=False)
             self._bound.add(lane)
         if not self._is_consuming:
-            await declared.consume(
-                self._hear, no_ack=True, consumer_tag=self._boot_id, robust=False
+            # aio-pika's own messages are made for acknowledging; frames need none, by the thousand.
+            channel = await self._channel.get_underlay_channel()
+            await channel.basic_consume(
+                declared.name, self._hear, no_ack=True, consumer_tag=self._boot_id
             )
             self._is_consuming = True
         self._queue = declared
@@ -207,7 +209,7 @@ class ResultStream:
         self._is_bound = False
         self._look.set()
 
-    async def _hear(self, message: AbstractIncomingMessage) -> None:
+    async def _hear(self, message: DeliveredMessage) -> None:
         watches = self._watches.get(message.routing_key or "")
         if not watches:
             return

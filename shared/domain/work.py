@@ -205,10 +205,18 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class SettledJob:
-    """What a settlement did: False when the lease was lost and nothing changed."""
+    """What a settlement did.
+
+    Attributes:
+        applied: False when the lease was lost and nothing changed.
+        outbox: What must be sent, as it was committed.
+        terminal_frame: The last event for the client as it was committed: it says what was paid,
+            which may be less than the settlement said. None when the job goes on.
+    """
 
     applied: bool
     outbox: Sequence[OutboxRow]
+    terminal_frame: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

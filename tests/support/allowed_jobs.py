@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.money import ZERO_USD
-from shared.domain.outgoing import DelayedMessage, OutgoingMessage
+from shared.domain.outgoing import DelayedMessage
 from shared.domain.pricing import NEURON_USD, DailyAllowance
 from shared.domain.usage import TokenUsage
 from shared.domain.work import (
@@ -16,7 +16,6 @@ from shared.domain.work import (
     NewJob,
     Settlement,
 )
-from shared.messages.endings import ending
 from shared.messages.frames import JobCompleted, UsageFrame
 from shared.messages.usage import usage_message
 from tests.support.chat_jobs import SUCCEEDS, call_facts
@@ -36,7 +35,7 @@ def allowed_settlement(
     *,
     cost_so_far_usd: Decimal = ZERO_USD,
 ) -> Settlement:
-    """Return a settlement as the worker makes it: every message says the list price."""
+    """Return a settlement as the worker makes it: frame and event say the list price."""
     ends = isinstance(step, JobSucceeds)
     result = AttemptResult(
         AttemptOutcome.FAILED if isinstance(step, JobContinues) else AttemptOutcome.SUCCEEDED,
@@ -45,7 +44,6 @@ def allowed_settlement(
         cost_usd=Decimal(neurons) * NEURON_USD,
         allowance=allowance,
     )
-    frame = _frame(job, request, cost_so_far_usd, result)
     usage = usage_message(call_facts(job, request), result, ended_at=request.now, latency_ms=7)
     return Settlement(
         job_id=job.id,
@@ -53,16 +51,16 @@ def allowed_settlement(
         worker=request.worker,
         result=result,
         step=step,
-        messages=[DelayedMessage(usage), *([DelayedMessage(frame)] if ends else [])],
+        messages=[DelayedMessage(usage)],
         finished_at=request.now,
         latency_ms=7,
-        terminal_frame=frame.body if ends else None,
+        terminal_frame=_frame(job, request, cost_so_far_usd, result) if ends else None,
     )
 
 
 def _frame(
     job: NewJob, request: ClaimRequest, cost_so_far_usd: Decimal, result: AttemptResult
-) -> OutgoingMessage:
+) -> bytes:
     completed = JobCompleted(
         job_id=job.id,
         result={"message": {"role": "assistant", "content": "Grüße: \u2713"}},
@@ -73,4 +71,4 @@ def _frame(
         is_fallback=False,
         latency_ms=7,
     )
-    return ending(completed)
+    return completed.model_dump_json().encode()

@@ -57,8 +57,7 @@ _PRICED = """
             CASE WHEN v.usd > 0 AND jsonb_exists(g.frame, 'cost_usd')
                 THEN jsonb_set(g.frame, '{{cost_usd}}', {frame_cost})
                 ELSE g.frame END AS frame,
-            coalesce(v.usd, 0) AS covered_usd,
-            ours.cost_usd + g.cost_usd - coalesce(v.usd, 0) AS job_cost_usd
+            coalesce(v.usd, 0) AS covered_usd
         FROM given g LEFT JOIN covered v USING (attempt_id)
         LEFT JOIN ours ON ours.id = g.job_id
     ),
@@ -71,15 +70,13 @@ _PRICED = """
             SELECT CAST(convert_from(m.m_body, 'UTF8') AS jsonb) AS content WHERE n.covered_usd > 0
         ) AS decoded ON true
         LEFT JOIN LATERAL (
-            SELECT convert_to(CAST(content || CASE WHEN jsonb_exists(content, 'attempt_id')
-                THEN jsonb_build_object(
-                    'list_cost_usd', content -> 'cost_usd', 'cost_usd', {attempt_cost})
-                ELSE jsonb_build_object('cost_usd', {job_cost})
-            END AS text), 'UTF8') AS body
-            WHERE jsonb_exists(content, 'cost_usd')
+            SELECT convert_to(CAST(content || jsonb_build_object(
+                'list_cost_usd', content -> 'cost_usd', 'cost_usd', {attempt_cost}
+            ) AS text), 'UTF8') AS body
+            WHERE jsonb_exists(content, 'attempt_id')
         ) AS rewritten ON true
     ),"""
-"""A message about an attempt says what the attempt costs, one about a job what the job costs."""
+"""The usage event, which is the message about an attempt, says what was paid; commands are left."""
 
 
 def new_with_allowance(given: JsonBatch) -> str:
@@ -93,7 +90,6 @@ def new_with_allowance(given: JsonBatch) -> str:
         covered=_COVERED.table("v"),
         frame_cost=_amount("ours.cost_usd + g.cost_usd - v.usd"),
         attempt_cost=_amount("n.cost_usd"),
-        job_cost=_amount("n.job_cost_usd"),
     )
 
 

@@ -138,13 +138,14 @@ _STATEMENT = """
         FROM message JOIN closed ON closed.id = m_attempt_id ORDER BY message.position
         RETURNING id AS outbox_id, message_id
     )
-    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id, {body} AS body
+    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id, {body} AS body,
+        {frame} AS frame
     FROM closed LEFT JOIN message ON m_attempt_id = closed.id
     LEFT JOIN queued ON queued.message_id = m_message_id
 """
 
 
-def _settle(given: str, said: str, priced: str, body: str) -> HotStatement:
+def _settle(given: str, said: str, priced: str, body: str, frame: str) -> HotStatement:
     """Return the statement.
 
     Args:
@@ -152,6 +153,7 @@ def _settle(given: str, said: str, priced: str, body: str) -> HotStatement:
         said: The name of the messages as the workers made them; what is sent is `message`.
         priced: What makes the one into the other, if they differ.
         body: A message's body, where it differs.
+        frame: The job's last frame, where it differs.
     """
     settlements, messages = _SETTLEMENT.table("n"), _MESSAGE.table("m")
     return HotStatement.of(
@@ -162,16 +164,18 @@ def _settle(given: str, said: str, priced: str, body: str) -> HotStatement:
             messages=messages,
             priced=priced,
             body=body,
+            frame=frame,
         )
     )
 
 
-_SETTLE = _settle("new", "message", "", "CAST(NULL AS bytea)")
+_SETTLE = _settle("new", "message", "", "CAST(NULL AS bytea)", "CAST(NULL AS text)")
 _SETTLE_WITH_ALLOWANCE = _settle(
     "given",
     "said",
     new_with_allowance(_SETTLEMENT),
     "CASE WHEN message.is_rewritten THEN message.m_body END",
+    "(SELECT CAST(n.frame AS text) FROM new n WHERE n.attempt_id = closed.id)",
 )
 
 
@@ -216,13 +220,18 @@ async def settle_batch(execute: Execute, settlements: Sequence[Settlement]) -> S
     else:
         rows = await execute(_SETTLE, parameters)
     queued: dict[str, dict[str, _Queued]] = {}
+    frames: dict[str, str] = {}
     for row in rows:
         message = _Queued(row["outbox_id"], row["body"])
         queued.setdefault(row["attempt_id"], {})[row["message_id"]] = message
-    return [_settled(s, queued.get(s.attempt_id)) for s in settlements]
+        if row["frame"] is not None:
+            frames[row["attempt_id"]] = row["frame"]
+    return [_settled(s, queued.get(s.attempt_id), frames.get(s.attempt_id)) for s in settlements]
 
 
-def _settled(settlement: Settlement, queued: Mapping[str, _Queued] | None) -> SettledJob:
+def _settled(
+    settlement: Settlement, queued: Mapping[str, _Queued] | None, rewritten: str | None
+) -> SettledJob:
     if queued is None:
         return SettledJob(applied=False, outbox=())
     return SettledJob(
@@ -232,6 +241,7 @@ def _settled(settlement: Settlement, queued: Mapping[str, _Queued] | None) -> Se
             for m in settlement.messages
             if m.available_at is None
         ],
+        terminal_frame=settlement.terminal_frame if rewritten is None else rewritten.encode(),
     )
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.access import Caller
-from shared.domain.outgoing import DelayedMessage, OutboxRow
+from shared.domain.outgoing import DelayedMessage
 from shared.domain.pricing import NEURON_USD, DailyAllowance
-from shared.domain.work import JobContinues, JobWaits, Settlement
+from shared.domain.work import JobContinues, JobWaits, SettledJob, Settlement
 from shared.messages.events import UsageRecorded
 from shared.messages.frames import JobCompleted
 from shared.persistence.direct import on_pooled
@@ -38,18 +38,23 @@ _USED = "SELECT allowance, day::text, used FROM allowance_days ORDER BY day"
 
 async def _settled(
     engine: AsyncEngine, neurons: str, allowance: DailyAllowance | None, now: datetime = NOW
-) -> list[OutboxRow]:
+) -> SettledJob:
     job = await submitted(engine)
     request = claim_of(job, now=now)
     await claimed(engine, request)
     settlement = allowed_settlement(job, request, neurons, allowance)
     settled = await PostgresAttempts(engine).settle(settlement)
     assert settled.applied
-    return list(settled.outbox)
+    return settled
 
 
-def _usage(messages: list[OutboxRow]) -> UsageRecorded:
-    return UsageRecorded.model_validate_json(messages[0].message.body)
+def _usage(settled: SettledJob) -> UsageRecorded:
+    return UsageRecorded.model_validate_json(settled.outbox[0].message.body)
+
+
+def _completed(settled: SettledJob) -> JobCompleted:
+    assert settled.terminal_frame is not None
+    return JobCompleted.model_validate_json(settled.terminal_frame)
 
 
 def _paid(neurons: str) -> Decimal:
@@ -57,10 +62,10 @@ def _paid(neurons: str) -> Decimal:
 
 
 async def test_what_the_allowance_covers_is_paid_nowhere(engine: AsyncEngine) -> None:
-    outbox = await _settled(engine, "12.5199", allowance_of(100))
-    usage = _usage(outbox)
+    settled = await _settled(engine, "12.5199", allowance_of(100))
+    usage = _usage(settled)
     assert (usage.cost_usd, usage.list_cost_usd) == (Decimal(0), _paid("12.5199"))
-    assert JobCompleted.model_validate_json(outbox[1].message.body).cost_usd == 0
+    assert _completed(settled).cost_usd == 0
     assert await rows(engine, "SELECT cost_usd FROM jobs") == [(0,)]
     assert await rows(engine, "SELECT cost_usd, neurons FROM attempts") == [(0, Decimal("12.5199"))]
     assert await rows(engine, "SELECT frame ->> 'cost_usd' FROM deliveries") == [("0",)]
@@ -69,20 +74,22 @@ async def test_what_the_allowance_covers_is_paid_nowhere(engine: AsyncEngine) ->
 
 async def test_only_what_lies_beyond_the_allowance_is_paid(engine: AsyncEngine) -> None:
     await _settled(engine, "60", allowance_of(100))
-    outbox = await _settled(engine, "60.5", allowance_of(100))
-    usage = _usage(outbox)
+    settled = await _settled(engine, "60.5", allowance_of(100))
+    usage = _usage(settled)
     assert (usage.cost_usd, usage.list_cost_usd) == (_paid("20.5"), _paid("60.5"))
-    completed = JobCompleted.model_validate_json(outbox[1].message.body)
+    completed = _completed(settled)
     assert completed.cost_usd == _paid("20.5")
     assert completed.result == {"message": {"role": "assistant", "content": "Grüße: \u2713"}}
     assert completed.usage.neurons == Decimal("60.5")
 
 
 async def test_the_relay_sends_what_was_committed(engine: AsyncEngine) -> None:
-    outbox = await _settled(engine, "12", allowance_of(10))
+    settled = await _settled(engine, "12", allowance_of(10))
     found = await rows(engine, "SELECT id, body FROM outbox")
     stored = {int(str(outbox_id)): body for outbox_id, body in found}
-    assert [stored[row.id] for row in outbox] == [row.message.body for row in outbox]
+    assert [stored[row.id] for row in settled.outbox] == [settled.outbox[0].message.body]
+    ((frame,),) = await rows(engine, "SELECT CAST(frame AS text) FROM deliveries")
+    assert settled.terminal_frame == str(frame).encode()
 
 
 async def test_without_a_claim_nothing_is_counted_and_all_is_paid(engine: AsyncEngine) -> None:
@@ -149,8 +156,7 @@ async def test_a_job_pays_for_each_attempt_what_the_attempt_paid(engine: AsyncEn
     settled = await attempts.settle(
         allowed_settlement(job, second, "7", allowance, cost_so_far_usd=so_far)
     )
-    frame = JobCompleted.model_validate_json(settled.outbox[1].message.body)
-    assert frame.cost_usd == _paid("12")
+    assert _completed(settled).cost_usd == _paid("12")
     assert await rows(engine, "SELECT cost_usd FROM jobs") == [(_paid("12"),)]
 
 
@@ -172,7 +178,7 @@ async def test_calls_of_one_batch_share_what_is_left_in_their_order(engine: Asyn
     ]
     async with engine.begin() as connection:
         settled = await settle_batch(on_pooled(connection), settlements)
-    costs = [_usage(list(job.outbox)).cost_usd for job in settled]
+    costs = [_usage(job).cost_usd for job in settled]
     assert costs == [0, _paid("6"), _paid("2")]
 
 
@@ -190,7 +196,7 @@ async def test_concurrent_settlements_give_each_neuron_once(
     settled = await asyncio.gather(
         *(processes[n % 8].settle(one) for n, one in enumerate(settlements))
     )
-    usages = [_usage(list(job.outbox)) for job in settled]
+    usages = [_usage(job) for job in settled]
     assert all(0 <= usage.cost_usd <= _list_cost(usage) for usage in usages)
     assert sum(_list_cost(usage) for usage in usages) == _paid("180")
     assert sum(usage.cost_usd for usage in usages) == _paid("80")

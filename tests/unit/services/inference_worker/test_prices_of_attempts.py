@@ -17,7 +17,8 @@ from shared.domain.pricing import (
 )
 from shared.domain.provider_calls import ChatCall, ChatEvent, ChatFinished, TextDelta
 from shared.domain.usage import TokenUsage
-from tests.support.chat_world import DOWN, PRICES, ChatWorld, command
+from shared.messages.frames import ErrorFrame, JobFailed
+from tests.support.chat_world import DOWN, JOB_ID, PRICES, ChatWorld, command
 from tests.support.fake_providers import Says, ScriptedChatModel
 from tests.support.fakes_of_time import StillClock
 
@@ -97,3 +98,11 @@ async def test_the_settlement_is_told_of_the_allowance_in_force() -> None:
     await unallowed.complete_chat(command())
     assert claim.hold_usd == unallowed.attempts.claims[0].hold_usd
     assert unallowed.attempts.settlements[0].result.allowance is None
+
+
+async def test_the_client_gets_the_frame_that_was_committed() -> None:
+    world = ChatWorld()
+    committed = JobFailed(job_id=JOB_ID, error=ErrorFrame(code="any", message="other frame"))
+    world.attempts.committed_frame = committed.model_dump_json().encode()
+    await world.complete_chat(command())
+    assert world.frames.frames[-1] == committed

@@ -14,7 +14,7 @@ class TokenUsage:
         neurons: Cloudflare's billed unit as the provider reported it; None when it did not.
         cached_tokens: Input tokens that the provider read from its prompt cache.
         cache_write_tokens: Input tokens that the provider wrote into its prompt cache.
-        service_tier: How the call was served, in the provider's word; None when it did not say.
+        service_tier: How the call was served, in the provider's word; None for its usual way.
     """
 
     input_tokens: int = 0

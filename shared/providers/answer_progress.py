@@ -21,7 +21,7 @@ class AnswerProgress:
     Attributes:
         request_id: The provider's id of the request, once it is known.
         is_ended: Whether the provider said that this is all.
-        service_tier: How the provider says that it serves the call.
+        service_tier: How the provider says that it serves the call; None for its usual way.
     """
 
     provider: Provider

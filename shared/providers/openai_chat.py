@@ -22,6 +22,7 @@ from shared.providers.openai_errors import sdk_error
 from shared.providers.openai_models import takes_temperature
 from shared.providers.request_options import with_options
 
+_USUAL_TIER = "default"
 _UNREADABLE = (AttributeError, TypeError, ValueError)
 
 
@@ -109,7 +110,8 @@ def _read_chunk(chunk: ChatCompletionChunk, progress: AnswerProgress) -> None:
         if choice.delta.content:
             progress.add_text(choice.delta.content)
         progress.finish_reason = choice.finish_reason or progress.finish_reason
-    progress.service_tier = chunk.service_tier or progress.service_tier
+    if chunk.service_tier not in {None, _USUAL_TIER}:
+        progress.service_tier = chunk.service_tier
     if chunk.usage:
         progress.report(_usage(chunk.usage, progress.service_tier))
 

@@ -1,6 +1,6 @@
 import unicodedata
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.assumed_usage import assumed_prompt_tokens, assumed_tokens
@@ -17,6 +17,7 @@ def test_the_bound_covers_every_byte_in_every_normal_form(text: str) -> None:
     assert bound >= len(unicodedata.normalize("NFKC", text).encode())
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_the_bound_covers_every_character_however_it_is_decomposed(text: str) -> None:
     bound = token_upper_bound(text)
@@ -26,6 +27,7 @@ def test_the_bound_covers_every_character_however_it_is_decomposed(text: str) ->
         assert bound >= len(unicodedata.normalize("NFKD", lowered))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), min_size=1))
 def test_what_is_assumed_without_a_report_is_within_the_bound(contents: list[str]) -> None:
     messages = [ChatMessage("user", content) for content in contents]

@@ -80,6 +80,8 @@ def test_no_usage_costs_nothing() -> None:
 def test_a_blank_price_is_refused_and_never_zero() -> None:
     with pytest.raises(UnknownPriceError, match="cloudflare/gemma@base"):
         charge(UNPRICED, NO_USAGE)
+    with pytest.raises(UnknownPriceError, match="cloudflare/gemma@base"):
+        worst_case_usd(UNPRICED, 1, 1)
     with pytest.raises(UnknownPriceError, match="cloudflare/gemma on 2026-11-22"):
         PriceBook([UNPRICED]).price_at(Provider.CLOUDFLARE, "gemma", NOON)
 

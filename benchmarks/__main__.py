@@ -3,17 +3,18 @@
 python -m benchmarks [accept] [chat] [embed] [ledger]
 """
 
-import asyncio
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import uvloop
+
 from benchmarks.http_load import Connection, Target
 from benchmarks.ledger_stage import ledger
 from benchmarks.report import Measured
-from benchmarks.stages import Bench, accept, chat, drain, embed
+from benchmarks.stages import Bench, accept, added_latency, chat, drain, embed
 from cli.local_stack.foreground import run_stack
 from cli.local_stack.plan import StackOptions
 from cli.local_stack.ready_file import ReadyFile
@@ -21,7 +22,11 @@ from cli.local_stack.ready_file import ReadyFile
 Stage = Callable[[Bench], Awaitable[Measured]]
 STAGES: dict[str, Sequence[Stage]] = {
     "accept": (accept, drain),
-    "chat": (lambda bench: chat(bench, 10, 1000), lambda bench: chat(bench, 50, 2000)),
+    "chat": (
+        lambda bench: chat(bench, 50, 3000),
+        lambda bench: chat(bench, 10, 1000),
+        added_latency,
+    ),
     "embed": (embed,),
     "ledger": (ledger,),
 }
@@ -46,7 +51,7 @@ def main() -> None:
         home = Path(folder) / "home"
         scale = {"api": 1, "inference": 1, "embedding": 1, "aggregator": 1}
         options = StackOptions(home=home, ready_file=home / "ready.json", api_port=0, scale=scale)
-        asyncio.run(run_stack(options, use))
+        uvloop.run(run_stack(options, use))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from services.api.use_cases.watching import Missed, Received, Watch, Watches
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId, UserId
 from shared.domain.views import StreamState
+from shared.domain.work import queued_view
 from shared.messages.frames import TERMINAL_FRAMES, Frame, JobCompleted
 from shared.ports.work import JobRepository
 
@@ -87,7 +88,7 @@ class FollowJob:
             DatabaseUnavailableError: The stored part could not be read.
         """
         async with self._watches.watch(job_id) as watch:
-            state = await self._sources.state(job_id, user_id)
+            state = _as_accepted(watch, user_id) or await self._sources.state(job_id, user_id)
             if state is None:
                 raise not_found("job", job_id)
             yield Following(self._sources, watch, cursor, (user_id, state), self._on_reread)
@@ -181,6 +182,14 @@ class Following:
         events = await self._sources.events(self._cursor, state)
         self.is_over = terminal_frame(state.job) is not None
         return events
+
+
+def _as_accepted(watch: Watch, user_id: UserId) -> StreamState | None:
+    """Return what the database would have said before the watch's first frame."""
+    job = watch.accepted
+    if job is None or job.caller.user_id != user_id:
+        return None
+    return StreamState(queued_view(job), 0, "")
 
 
 def _event(frame: Frame) -> Event:

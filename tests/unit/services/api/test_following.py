@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import orjson
+import pytest
 
 from services.api.use_cases.cursor import Cursor
 from services.api.use_cases.following import STILL_WAITING, Event, FollowJob, Sources
 from services.api.use_cases.gates import Gates
 from services.api.use_cases.results import Results
 from services.api.use_cases.watching import Missed, Received, Watch
+from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId, UserId
 from shared.domain.jobs import JobStatus
 from shared.messages.frames import ErrorFrame, Frame, JobDelta, JobFailed
@@ -68,6 +70,19 @@ async def test_live_frames_then_the_end(bench: ApiBench) -> None:
     assert shown(events) == ["job.status", "ab", "c", "job.failed"]
     assert following.is_over
     assert not bench.watches.open
+
+
+async def test_a_job_watched_from_its_start_is_not_read(bench: ApiBench) -> None:
+    job_id = await submitted(bench)
+    assert bench.watches.expected == [job_id]
+    bench.watches.accepted = bench.jobs.submitted[0]
+    bench.jobs.is_away = True
+    async with follow_job(bench, []).open(ANN, job_id, Cursor(job_id)) as following:
+        bench.watches.open[0].miss(Missed.CLOSED)
+        assert shown(await all_of(following.events())) == ["job.status"]
+    with pytest.raises(DatabaseUnavailableError):
+        async with follow_job(bench, []).open(UserId("bob"), job_id, Cursor(job_id)):
+            pass
 
 
 async def test_an_overflow_is_made_good_from_the_database(bench: ApiBench) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import admin, collections, jobs, money, stack
+from cli.commands import admin, collections, jobs, money, prices, stack
 from cli.options import DEFAULT_HOME, GlobalOptions
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(admin.queues, name="queues")
 app.add_typer(admin.budgets, name="budgets")
 app.add_typer(admin.keys, name="keys")
+app.add_typer(prices.prices, name="prices")
 
 
 @app.callback()

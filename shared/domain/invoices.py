@@ -65,22 +65,38 @@ class _Columns:
         )
 
 
-def read_invoice(provider: Provider, text: str) -> Sequence[InvoiceLine]:
-    """Return an invoice's lines, one per day and model, in their order.
+@dataclass(frozen=True, slots=True)
+class InvoiceFile:
+    """What a file says.
+
+    Attributes:
+        lines: One per day and model, in their order; never empty.
+        at_list_price: Amounts were computed from neurons, so that nothing free is taken off.
+    """
+
+    lines: Sequence[InvoiceLine]
+    at_list_price: bool
+
+
+def read_invoice(provider: Provider, text: str) -> InvoiceFile:
+    """Return what an invoice says.
 
     Raises:
         InvoiceError: A column is missing or a line cannot be read; the message names it.
     """
     rows = csv.reader(text.removeprefix("\ufeff").splitlines(), strict=True)
     sums: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
-    for line in _lines(provider, rows):
+    at_list_price = False
+    for columns, line in _lines(provider, rows):
         sums[line.day, line.model] += line.cost_usd
+        at_list_price = columns.cost is None
     if not sums:
         raise InvoiceError("line 1: the file has no lines below its header")
-    return [InvoiceLine(day, model, cost) for (day, model), cost in sorted(sums.items())]
+    lines = [InvoiceLine(day, model, cost) for (day, model), cost in sorted(sums.items())]
+    return InvoiceFile(lines, at_list_price)
 
 
-def _lines(provider: Provider, rows: Iterator[list[str]]) -> Iterator[InvoiceLine]:
+def _lines(provider: Provider, rows: Iterator[list[str]]) -> Iterator[tuple[_Columns, InvoiceLine]]:
     columns: _Columns | None = None
     number = 0
     try:
@@ -92,7 +108,7 @@ def _lines(provider: Provider, rows: Iterator[list[str]]) -> Iterator[InvoiceLin
             if columns is None:
                 columns = _columns(provider, row)
                 continue
-            yield _line(columns, [cell.strip() for cell in row], number)
+            yield columns, _line(columns, [cell.strip() for cell in row], number)
     except csv.Error as error:
         raise InvoiceError(f"line {number + 1}: this is no CSV: {error}") from error
 

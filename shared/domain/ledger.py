@@ -14,6 +14,11 @@ class LedgerEntry:
     """One line of the ledger; `id` is the attempt's, or a correction's own.
 
     Attributes:
+        model: As it was asked of the provider.
+        model_answered: As the provider named what answered.
+        neurons: Computed from tokens; `usage` has what the provider reported.
+        list_cost_usd: What the usage costs by the price row.
+        cost_usd: What is paid: the list cost without what the allowance covered.
         corrects: What a correction corrects: an entry's id, or `invoice:` and the day, provider and
             model of a difference that no entry explains. None for an attempt's own entry.
     """
@@ -38,4 +43,5 @@ class LedgerEntry:
     assumed: bool
     latency_ms: int
     occurred_at: datetime
+    provider_request_id: str | None = None
     corrects: str | None = None

@@ -14,6 +14,8 @@ from shared.domain.catalog import Operation, Provider, Tier
 from shared.domain.pricing import PriceBook
 from shared.domain.routing import RoutingTable
 
+_NO_FACTOR = Decimal(1)
+
 
 @dataclass(frozen=True, slots=True)
 class ReferencePrice:
@@ -32,6 +34,8 @@ class ReferencePrice:
     input_usd_per_million: Decimal
     output_usd_per_million: Decimal
     long_context_above_tokens: int | None
+    long_context_input_factor: Decimal
+    long_context_output_factor: Decimal
 
 
 def reference_prices(table: RoutingTable, book: PriceBook) -> Sequence[ReferencePrice]:
@@ -60,6 +64,8 @@ def _prices(
             row.input_usd_per_million,
             row.output_usd_per_million,
             row.long_context_above_tokens,
+            row.long_context_input_factor or _NO_FACTOR,
+            row.long_context_output_factor or _NO_FACTOR,
         )
         for row, after in pairwise([*rows, None])
         if row is not None

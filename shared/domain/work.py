@@ -12,6 +12,7 @@ from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus, OnInterrupt, Waiting
 from shared.domain.money import ZERO_USD
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.pricing import DailyAllowance
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.views import ErrorView, JobView
 
@@ -154,7 +155,13 @@ ClaimOutcome = Claimed | Unclaimable | NoRoom
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """How a provider call ended."""
+    """How a provider call ended.
+
+    Attributes:
+        neurons: Computed from tokens; `usage` has what the provider reported.
+        cost_usd: At list price. The settlement takes off what the allowance still covers.
+        allowance: Which daily allowance the neurons are taken from; None when all is paid for.
+    """
 
     outcome: AttemptOutcome
     usage: TokenUsage = NO_USAGE
@@ -163,6 +170,7 @@ class AttemptResult:
     model_answered: str | None = None
     provider_request_id: str | None = None
     error: ErrorView | None = None
+    allowance: DailyAllowance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +232,18 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class SettledJob:
-    """What a settlement did: False when the lease was lost and nothing changed."""
+    """What a settlement did.
+
+    Attributes:
+        applied: False when the lease was lost and nothing changed.
+        outbox: What must be sent, as it was committed.
+        terminal_frame: The last event for the client as it was committed: it says what was paid,
+            which may be less than the settlement said. None when the job goes on.
+    """
 
     applied: bool
     outbox: Sequence[OutboxRow]
+    terminal_frame: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Invoice:
 
     Attributes:
         sha256: Of the file, in hexadecimal.
+        at_list_price: Whether list costs were compared, as nothing free was taken off.
         confirmed_by: None while its adjustments are a proposal.
         days: Both sides as they were at the import.
     """
@@ -24,6 +25,7 @@ class Invoice:
     id: str
     provider: Provider
     sha256: str
+    at_list_price: bool
     imported_by: str
     imported_at: datetime
     confirmed_by: str | None
@@ -48,7 +50,7 @@ class InvoiceRepository(Protocol):
     """Keeps invoices and books what they lead to."""
 
     async def ledger_sums(
-        self, provider: Provider, first: date, last: date
+        self, provider: Provider, first: date, last: date, *, at_list_price: bool
     ) -> Mapping[tuple[date, str], LedgerSum]:
         """Return what a provider's models cost by day, corrections included."""
         ...

@@ -39,6 +39,7 @@ class InvoiceView(BaseModel):
     provider: str
     status: str
     sha256: str
+    at_list_price: bool
     imported_by: str
     imported_at: datetime
     confirmed_by: str | None
@@ -75,6 +76,7 @@ def invoice_view(invoice: Invoice, adjustments: Sequence[LedgerEntry]) -> Invoic
     return InvoiceView(
         **invoice_summary(invoice).model_dump(),
         sha256=invoice.sha256,
+        at_list_price=invoice.at_list_price,
         invoice_usd=invoice_usd,
         ledger_usd=ledger_usd,
         difference_usd=invoice_usd - ledger_usd,

@@ -38,22 +38,28 @@ class Invoicing:
             RefusedError: The file cannot be read; the message names the line.
         """
         try:
-            lines = read_invoice(provider, content.decode())
+            file = read_invoice(provider, content.decode())
         except InvoiceError as error:
             raise invalid("file", str(error)) from error
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise invalid("file", f"line {line}: this is not UTF-8") from error
-        sums = await self._invoices.ledger_sums(provider, lines[0].day, lines[-1].day)
+        sums = await self._invoices.ledger_sums(
+            provider,
+            file.lines[0].day,
+            file.lines[-1].day,
+            at_list_price=file.at_list_price,
+        )
         invoice = Invoice(
             id=self._ids.new("inv"),
             provider=provider,
             sha256=sha256(content).hexdigest(),
+            at_list_price=file.at_list_price,
             imported_by=caller.key_id,
             imported_at=self._clock.now(),
             confirmed_by=None,
             confirmed_at=None,
-            days=compare(lines, sums),
+            days=compare(file.lines, sums),
         )
         await self._invoices.add(invoice)
         _log.info("invoice.imported", invoice_id=invoice.id, by=caller.key_id, provider=provider)

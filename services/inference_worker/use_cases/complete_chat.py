@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, assert_never
 
@@ -14,7 +14,7 @@ from shared.domain.ids import AttemptId, QueueName
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import PriceBook, PriceRow, worst_case_usd
 from shared.domain.retry import RUNGS
-from shared.domain.routing import Candidate
+from shared.domain.routing import Candidate, price_of
 from shared.domain.work import Claimed, ClaimRequest, NoRoom, Unclaimable
 from shared.messages.commands import CompleteChat
 from shared.messages.endings import ending, failure
@@ -72,12 +72,13 @@ class ChatPorts:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A candidate's turn, with the price of its call."""
+    """A candidate's turn, with the price of its call at the time it begins."""
 
     candidate: Candidate
     row: PriceRow
     hold_usd: Decimal
     is_fallback: bool
+    began_at: datetime
 
 
 class CompleteChatJob:
@@ -108,6 +109,8 @@ class CompleteChatJob:
             return
         restart_reason: str | None = None
         for position, turn in enumerate(turns):  # pragma: no branch - the last one never goes on
+            if position > 0:
+                turn = self._turn(job, turn.candidate, position)  # noqa: PLW2901 - priced anew
             attempt = await self._open(job, turn, restart_reason, is_ours=position > 0)
             if attempt is None:
                 return
@@ -122,13 +125,18 @@ class CompleteChatJob:
                     assert_never(end)
 
     def _turns(self, job: CompleteChat) -> Sequence[_Turn]:
+        return [self._turn(job, one, position) for position, one in enumerate(self._route(job))]
+
+    def _turn(self, job: CompleteChat, candidate: Candidate, position: int) -> _Turn:
+        """Return a candidate's turn if it began now.
+
+        Raises:
+            UnknownPriceError: Nothing says what its call costs.
+        """
         now = self._ports.clock.now()
-        turns: list[_Turn] = []
-        for position, candidate in enumerate(self._route(job)):
-            row = self._prices.price_at(candidate.provider, candidate.model, now)
-            hold = worst_case_usd(row, job.input_tokens_bound, job.max_output_tokens)
-            turns.append(_Turn(candidate, row, hold, is_fallback=position > 0))
-        return turns
+        row = price_of(self._prices, candidate, now)
+        hold = worst_case_usd(row, job.input_tokens_bound, job.max_output_tokens)
+        return _Turn(candidate, row, hold, is_fallback=position > 0, began_at=now)
 
     async def _open(
         self, job: CompleteChat, turn: _Turn, restart_reason: str | None, *, is_ours: bool
@@ -179,7 +187,7 @@ class CompleteChatJob:
             hold_usd=turn.hold_usd,
             is_fallback=turn.is_fallback,
             scopes=[str(scope) for scope in scopes],
-            now=self._ports.clock.now(),
+            now=turn.began_at,
         )
 
     async def _park(self, job: CompleteChat, scope: str, wait: timedelta, *, is_ours: bool) -> None:

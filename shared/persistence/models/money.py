@@ -35,6 +35,9 @@ LEDGER_ENTRIES = Table(
     required_text("price_id"),
     Column("input_tokens", Integer, nullable=False),
     Column("output_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("cache_write_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("service_tier", Text),
     Column("neurons_reported", Numeric),
     Column("neurons", Numeric, nullable=False),
     usd("list_cost_usd"),
@@ -45,6 +48,7 @@ LEDGER_ENTRIES = Table(
     Column("latency_ms", Integer, nullable=False),
     Column("corrects", Text),
     moment("occurred_at"),
+    Column("provider_request_id", Text),
     Index("ledger_entries_assumed_idx", "id", postgresql_where=text("assumed")),
     Index("ledger_entries_corrects_idx", "corrects", postgresql_where=text("corrects IS NOT NULL")),
     Index("ledger_entries_user_id_id_idx", "user_id", "id"),
@@ -107,6 +111,16 @@ BUDGETS = Table(
     Column("fired", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     CheckConstraint("held_usd >= 0", name="held_usd"),
     comment="Each budget with its current window's money; the row that claims lock",
+)
+
+ALLOWANCE_DAYS = Table(
+    "allowance_days",
+    METADATA,
+    Column("allowance", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("used", Numeric, nullable=False),
+    CheckConstraint("used >= 0", name="used"),
+    comment="Usage of each UTC day that an allowance covers, until it is used up",
 )
 
 ALERTS = Table(

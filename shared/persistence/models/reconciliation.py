@@ -58,6 +58,7 @@ INVOICES = Table(
     Column("id", Text, primary_key=True),
     required_text("provider"),
     required_text("sha256"),
+    Column("at_list_price", Boolean, nullable=False),
     required_text("imported_by"),
     moment("imported_at"),
     Column("confirmed_by", Text),

@@ -24,7 +24,8 @@ from shared.ports.invoices import Confirmed, Invoice, LedgerMoved
 from shared.ports.money import Booked
 
 _SUMS = text("""
-    SELECT day, model, sum(cost_usd) AS cost_usd,
+    SELECT day, model,
+        sum(CASE WHEN :at_list_price THEN list_cost_usd ELSE cost_usd END) AS cost_usd,
         (array_agg(tier ORDER BY cost_usd DESC, tier))[1] AS tier,
         (array_agg(operation ORDER BY cost_usd DESC, operation))[1] AS operation
     FROM usage_rollups WHERE day >= :first AND day <= :last AND provider = :provider
@@ -40,8 +41,8 @@ _ASSUMED = text("""
     ORDER BY l.id
 """)
 _ADD = text("""
-    INSERT INTO invoices (id, provider, sha256, imported_by, imported_at)
-    VALUES (:id, :provider, :sha256, :imported_by, :imported_at)
+    INSERT INTO invoices (id, provider, sha256, at_list_price, imported_by, imported_at)
+    VALUES (:id, :provider, :sha256, :at_list_price, :imported_by, :imported_at)
 """)
 _LINE = Batch(day="date", model="text", invoice_usd="numeric", ledger_usd="numeric")
 _ADD_LINES = text(f"""
@@ -68,11 +69,11 @@ class PostgresInvoices:
         self._clock = clock
 
     async def ledger_sums(
-        self, provider: Provider, first: date, last: date
+        self, provider: Provider, first: date, last: date, *, at_list_price: bool
     ) -> Mapping[tuple[date, str], LedgerSum]:
         """Return what a provider's models cost by day, corrections included."""
         async with statement(self._engine) as connection:
-            return await _sums(connection, provider, first, last)
+            return await _sums(connection, provider, (first, last), at_list_price=at_list_price)
 
     async def add(self, invoice: Invoice) -> None:
         """Store a new invoice with its comparison."""
@@ -81,6 +82,7 @@ class PostgresInvoices:
             "id": invoice.id,
             "provider": invoice.provider.value,
             "sha256": invoice.sha256,
+            "at_list_price": invoice.at_list_price,
             "imported_by": invoice.imported_by,
             "imported_at": invoice.imported_at,
         }
@@ -149,7 +151,9 @@ async def _proposed(connection: AsyncConnection, invoice: Invoice) -> Sequence[L
 async def _sums_of(
     connection: AsyncConnection, invoice: Invoice
 ) -> Mapping[tuple[date, str], LedgerSum]:
-    return await _sums(connection, invoice.provider, *_span(invoice))
+    return await _sums(
+        connection, invoice.provider, _span(invoice), at_list_price=invoice.at_list_price
+    )
 
 
 def _span(invoice: Invoice) -> tuple[date, date]:
@@ -158,10 +162,20 @@ def _span(invoice: Invoice) -> tuple[date, date]:
 
 
 async def _sums(
-    connection: AsyncConnection, provider: Provider, first: date, last: date
+    connection: AsyncConnection,
+    provider: Provider,
+    span: tuple[date, date],
+    *,
+    at_list_price: bool,
 ) -> Mapping[tuple[date, str], LedgerSum]:
     rows = await connection.execute(
-        _SUMS, {"provider": provider.value, "first": first, "last": last}
+        _SUMS,
+        {
+            "provider": provider.value,
+            "first": span[0],
+            "last": span[1],
+            "at_list_price": at_list_price,
+        },
     )
     return {
         (row["day"], row["model"]): LedgerSum(
@@ -184,6 +198,7 @@ def _invoice(row: RowMapping, days: Sequence[ModelDay]) -> Invoice:
         id=row["id"],
         provider=Provider(row["provider"]),
         sha256=row["sha256"],
+        at_list_price=row["at_list_price"],
         imported_by=row["imported_by"],
         imported_at=row["imported_at"],
         confirmed_by=row["confirmed_by"],

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.domain.budgets import Window
 from shared.domain.ledger import LedgerEntry
-from shared.domain.pricing import LONG_CONTEXT_INPUT_FACTOR, LONG_CONTEXT_OUTPUT_FACTOR
 from shared.domain.reference_prices import ReferencePrice
 from shared.persistence.arrays import Batch
 from shared.persistence.connections import transaction
@@ -30,6 +29,9 @@ _ENTRY = Batch(
     price_id="text",
     input_tokens="integer",
     output_tokens="integer",
+    cached_tokens="integer",
+    cache_write_tokens="integer",
+    service_tier="text",
     neurons_reported="numeric",
     neurons="numeric",
     list_cost_usd="numeric",
@@ -39,6 +41,7 @@ _ENTRY = Batch(
     assumed="boolean",
     latency_ms="integer",
     occurred_at="timestamptz",
+    provider_request_id="text",
     corrects="text",
     hold_usd="numeric",
 )
@@ -50,10 +53,13 @@ _REFERENCE = Batch(
     r_input_usd="numeric",
     r_output_usd="numeric",
     r_long_above="integer",
+    r_long_input="numeric",
+    r_long_output="numeric",
 )
 _COLUMNS = """id, job_id, user_id, key_id, tier, operation, provider, model, model_answered,
-    price_id, input_tokens, output_tokens, neurons_reported, neurons, list_cost_usd, cost_usd,
-    is_fallback, is_error, assumed, latency_ms, occurred_at, corrects"""
+    price_id, input_tokens, output_tokens, cached_tokens, cache_write_tokens, service_tier,
+    neurons_reported, neurons, list_cost_usd, cost_usd, is_fallback, is_error, assumed, latency_ms,
+    occurred_at, provider_request_id, corrects"""
 _KEYS = "user_id, key_id, tier, provider, model, operation"
 # Upserts and locks go in key order, so that replicas booking side by side cannot deadlock. A window
 # never goes back: around midnight a replica's clock may be behind the one that booked before it.
@@ -75,8 +81,8 @@ _BOOK = text(f"""
                 WHEN provider = 'openai' THEN cost_usd
                 WHEN is_error OR assumed OR NOT is_attempt THEN 0
                 WHEN r_tier IS NULL THEN cost_usd
-                WHEN input_tokens > r_long_above THEN (input_tokens * r_input_usd * :long_input
-                    + output_tokens * r_output_usd * :long_output) / 1000000
+                WHEN input_tokens > r_long_above THEN (input_tokens * r_input_usd * r_long_input
+                    + output_tokens * r_output_usd * r_long_output) / 1000000
                 ELSE (input_tokens * r_input_usd + output_tokens * r_output_usd) / 1000000 END),
             count(*) FILTER (WHERE is_fallback AND is_attempt),
             count(*) FILTER (WHERE is_error AND is_attempt)
@@ -197,8 +203,6 @@ async def book_within(
     parameters = {
         **_ENTRY.literals([_values(entry) for entry in unique.values()]),
         **reference,
-        "long_input": LONG_CONTEXT_INPUT_FACTOR,
-        "long_output": LONG_CONTEXT_OUTPUT_FACTOR,
         "day": Window.DAY.start(now),
         "month": Window.MONTH.start(now),
     }
@@ -220,6 +224,8 @@ def _reference_values(price: ReferencePrice) -> Sequence[object]:
         price.input_usd_per_million,
         price.output_usd_per_million,
         price.long_context_above_tokens,
+        price.long_context_input_factor,
+        price.long_context_output_factor,
     )
 
 
@@ -237,6 +243,9 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.price_id,
         entry.usage.input_tokens,
         entry.usage.output_tokens,
+        entry.usage.cached_tokens,
+        entry.usage.cache_write_tokens,
+        entry.usage.service_tier,
         entry.usage.neurons,
         entry.neurons,
         entry.list_cost_usd,
@@ -246,6 +255,7 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.assumed,
         entry.latency_ms,
         entry.occurred_at,
+        entry.provider_request_id,
         entry.corrects,
         entry.hold_usd,
     )

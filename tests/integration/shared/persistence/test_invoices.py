@@ -30,9 +30,19 @@ async def _imported(
     engine: AsyncEngine, usd: Decimal, name: str = "inv_1"
 ) -> tuple[PostgresInvoices, Invoice]:
     repository = PostgresInvoices(engine, SetClock())
-    sums = await repository.ledger_sums(Provider.CLOUDFLARE, _DAY, _DAY)
+    sums = await repository.ledger_sums(Provider.CLOUDFLARE, _DAY, _DAY, at_list_price=False)
     days = compare([InvoiceLine(_DAY, _MODEL, usd)], sums)
-    invoice = Invoice(name, Provider.CLOUDFLARE, "ab", "ann", NOW, None, None, days)
+    invoice = Invoice(
+        id=name,
+        provider=Provider.CLOUDFLARE,
+        sha256="ab",
+        at_list_price=False,
+        imported_by="ann",
+        imported_at=NOW,
+        confirmed_by=None,
+        confirmed_at=None,
+        days=days,
+    )
     await repository.add(invoice)
     return repository, invoice
 
@@ -102,6 +112,16 @@ async def test_sums_name_the_tier_that_cost_most(engine: AsyncEngine) -> None:
     other_day = ledger_entry(occurred_at=NOW - timedelta(days=1))
     openai = replace(ledger_entry(), provider=Provider.OPENAI)
     await _book(engine, small, large, other_day, openai)
-    sums = await PostgresInvoices(engine, SetClock()).ledger_sums(Provider.CLOUDFLARE, _DAY, _DAY)
+    sums = await PostgresInvoices(engine, SetClock()).ledger_sums(
+        Provider.CLOUDFLARE, _DAY, _DAY, at_list_price=False
+    )
     (one,) = sums.values()
     assert (one.cost_usd, one.tier, one.operation) == (COST + 1, Tier.PREMIUM, Operation.CHAT)
+
+
+async def test_neurons_are_compared_with_list_costs(engine: AsyncEngine) -> None:
+    await _book(engine, replace(ledger_entry(), list_cost_usd=Decimal(7)))
+    sums = await PostgresInvoices(engine, SetClock()).ledger_sums(
+        Provider.CLOUDFLARE, _DAY, _DAY, at_list_price=True
+    )
+    assert [one.cost_usd for one in sums.values()] == [7]

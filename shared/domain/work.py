@@ -9,7 +9,7 @@ from enum import StrEnum
 from shared.domain.access import Caller
 from shared.domain.catalog import Provider
 from shared.domain.ids import AttemptId, JobId, QueueName
-from shared.domain.jobs import AttemptOutcome, JobKind, OnInterrupt, Waiting
+from shared.domain.jobs import AttemptOutcome, JobKind, OnInterrupt, Waiting, WaitingReason
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.views import ErrorView
@@ -69,6 +69,7 @@ class ClaimRequest:
         worker: Unique per process start; the lease's owner.
         hold_usd: The most this attempt can cost.
         scopes: The budgets that apply (`global`, `tier:free`, `user:U`, `provider:openai`, …).
+        is_diverted: Whether the call takes the cheaper route already.
     """
 
     job_id: JobId
@@ -82,6 +83,7 @@ class ClaimRequest:
     is_fallback: bool
     scopes: Sequence[str]
     now: datetime
+    is_diverted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,49 @@ class Unclaimable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoRoom:
-    """A hard limit leaves no room for the hold; the job waits, parked, until the window's end."""
+    """A hard limit or a scope's gate lets no call start now; the job waits, parked.
+
+    Attributes:
+        scope: Whose limit or gate it is.
+        until: When it may go on by itself; None when only a person can tell.
+        detail: A sentence for the job's owner.
+    """
 
     scope: str
-    until: datetime
+    until: datetime | None
+    reason: WaitingReason = WaitingReason.BUDGET
+    detail: str = ""
+
+    @property
+    def concerns_provider(self) -> bool:
+        """Tell whether another provider may still be called."""
+        return self.scope.startswith("provider:")
 
 
-ClaimOutcome = Claimed | Unclaimable | NoRoom
+@dataclass(frozen=True, slots=True)
+class Divert:
+    """Budgets want the cheaper route: claim again with its candidate."""
+
+
+ClaimOutcome = Claimed | Unclaimable | NoRoom | Divert
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """A job that waits for room; idempotent by job.
+
+    Attributes:
+        worker: Whose lease is given up, if the job is held.
+        no_room: What it waits for.
+        hold_usd: How much room it needs.
+        command: What brings it back.
+    """
+
+    job_id: JobId
+    worker: str
+    no_room: NoRoom
+    hold_usd: Decimal
+    command: OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)

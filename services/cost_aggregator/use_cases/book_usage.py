@@ -1,8 +1,6 @@
 """Books usage events: each attempt once, whatever the broker does."""
 
-from collections.abc import Sequence
-
-import structlog
+from collections.abc import Callable, Sequence
 
 from shared.domain.ledger import LedgerEntry
 from shared.domain.usage import TokenUsage
@@ -10,15 +8,19 @@ from shared.messages.events import UsageRecorded
 from shared.ports.messaging import ControlHint
 from shared.ports.money import Ledger
 
-_log = structlog.stdlib.get_logger(__name__)
-
 
 class BookUsage:
-    """Idempotent by attempt id: repeats find their entry and change nothing."""
+    """Idempotent by attempt id: repeats find their entry and change nothing.
 
-    def __init__(self, ledger: Ledger, hint: ControlHint) -> None:
+    `on_alert` is told after a commit that has fired thresholds.
+    """
+
+    def __init__(
+        self, ledger: Ledger, hint: ControlHint, on_alert: Callable[[], None] = lambda: None
+    ) -> None:
         self._ledger = ledger
         self._hint = hint
+        self._on_alert = on_alert
 
     async def __call__(self, events: Sequence[UsageRecorded]) -> None:
         """Book events in one commit.
@@ -27,10 +29,10 @@ class BookUsage:
             DatabaseUnavailableError: It is unknown whether the events were booked.
         """
         booked = await self._ledger.book([_entry(event) for event in events])
-        for alert in booked.alerts:
-            _log.warning("budget.alert", alert=alert)
         if booked.gates_moved:
             await self._hint.send()
+        if booked.alerts:
+            self._on_alert()
 
 
 def _entry(event: UsageRecorded) -> LedgerEntry:

@@ -5,7 +5,7 @@ settlements of a process share it. The row locks are taken in the order jobs, th
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,27 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import ClaimOutcome, ClaimRequest, SettledJob, Settlement
+from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, SettledJob, Settlement
 from shared.persistence.connections import statement
 from shared.persistence.group_commit import GroupCommit
 from shared.persistence.repositories.claiming import claim_batch
 from shared.persistence.repositories.outbox import INLINE_GRACE
+from shared.persistence.repositories.parking import park_batch
 from shared.persistence.repositories.settling import settle_batch
+from shared.persistence.repositories.slowed_claims import settle_slowed
 from shared.persistence.repositories.terminal import END_JOB, end_parameters
 
-_LOOK_AGAIN = timedelta(minutes=10)
-"""How soon a parked command comes back, in case room was made just before it was parked."""
-_PARK = text("""
-    WITH parked AS (
-        UPDATE jobs SET waiting_reason = 'budget', waiting_until = :until,
-            waiting_detail = 'no room in budget ' || :scope
-        WHERE id = :job_id AND status = 'queued' RETURNING id
-    )
-    INSERT INTO outbox (message_id, exchange, routing_key, body, parked_by, available_at)
-    SELECT :message_id, :exchange, :routing_key, :body, :scope,
-        least(:until, now() + CAST(:look_again AS interval))
-    FROM parked
-""")
 _GIVE_BACK = text("""
     WITH freed AS (
         UPDATE jobs SET status = 'queued', lease_owner = NULL, lease_until = NULL
@@ -78,6 +67,7 @@ class PostgresAttempts:
         self._settle: GroupCommit[Settlement, SettledJob] = GroupCommit(
             self._settle_batch, patience=patience
         )
+        self._park: GroupCommit[Parking, None] = GroupCommit(self._park_batch, patience=patience)
 
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
         """Take the job's lease, open an attempt and hold its worst-case cost."""
@@ -87,19 +77,9 @@ class PostgresAttempts:
         """Close an attempt, move its job on and put messages into the outbox."""
         return await self._settle(settlement)
 
-    async def park(
-        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
-    ) -> None:
-        """Let a queued job wait for room in budget `scope`."""
-        parameters = {
-            "job_id": job_id,
-            "scope": scope,
-            "until": until,
-            "look_again": _LOOK_AGAIN,
-            **_message(command),
-        }
-        async with statement(self._engine) as connection:
-            await connection.execute(_PARK, parameters)
+    async def park(self, parking: Parking) -> None:
+        """Let a job wait for room in a budget, or for a scope's gate."""
+        await self._park(parking)
 
     async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
         """Queue a job again that this worker holds without an open attempt."""
@@ -151,7 +131,13 @@ class PostgresAttempts:
 
     async def _claim_batch(self, requests: Sequence[ClaimRequest]) -> Sequence[ClaimOutcome]:
         async with statement(self._engine) as connection:
-            return await claim_batch(connection, requests)
+            outcomes = await claim_batch(connection, requests)
+        return await settle_slowed(self._engine, requests, outcomes)
+
+    async def _park_batch(self, parkings: Sequence[Parking]) -> Sequence[None]:
+        async with statement(self._engine) as connection:
+            await park_batch(connection, parkings)
+        return [None] * len(parkings)
 
     async def _settle_batch(self, settlements: Sequence[Settlement]) -> Sequence[SettledJob]:
         async with statement(self._engine) as connection:

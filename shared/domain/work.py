@@ -1,7 +1,7 @@
 """Submitting, claiming and settling: the facts that cross the ports of the job's life."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -129,7 +129,7 @@ class NoRoom:
     scope: str
     until: datetime | None
     reason: WaitingReason = WaitingReason.BUDGET
-    detail: str = ""
+    detail: str = field(default="", compare=False)
 
     @property
     def concerns_provider(self) -> bool:

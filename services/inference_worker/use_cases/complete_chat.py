@@ -193,12 +193,18 @@ class CompleteChatJob:
     async def _wait_for_room(self, run: Run, no_room: NoRoom) -> None:
         """Park the job; one that a candidate was asked for comes back to the first by itself."""
         if run.is_ours:
-            await self._step_back(run, next_delay(run.failures, None, jitter=0.0))
+            await self._step_back(run, self._comes_back_in(run, no_room))
             return
         job_id, command = run.job.job_id, _command(run.job)
         await self._ports.attempts.park(
             Parking(job_id, self._lease.worker, no_room, run.hold_usd, command)
         )
+
+    def _comes_back_in(self, run: Run, no_room: NoRoom) -> timedelta:
+        delay = next_delay(run.failures, None, jitter=0.0)
+        if no_room.until is None:
+            return delay
+        return min(delay, no_room.until - self._ports.clock.now())
 
     async def _step_back(self, run: Run, wait: timedelta) -> None:
         """Bring the command back later; a job that we hold is queued again first."""

@@ -27,13 +27,13 @@ from tests.support.chat_jobs import (
     HOLD,
     NOW,
     SetClock,
-    change,
     claim_of,
     claimed,
     further,
     ledger_entry,
     new_chat_job,
     of_user,
+    parking_of,
     rows,
     settlement_of,
     submitted,
@@ -196,6 +196,7 @@ async def test_a_job_that_only_holds_keep_out_waits_for_them(engine: AsyncEngine
     await claimed(engine, claim_of(first))
     outcome = await PostgresAttempts(engine).claim(claim_of(second))
     assert isinstance(outcome, NoRoom)
+    assert outcome.until is not None
     assert timedelta(0) < outcome.until - NOW <= timedelta(seconds=30)
 
 
@@ -252,32 +253,11 @@ async def test_holds_outlive_the_window(engine: AsyncEngine) -> None:
 async def test_claiming_clears_why_the_job_waited(engine: AsyncEngine) -> None:
     job = await submitted(engine)
     attempts = PostgresAttempts(engine)
-    await attempts.park(job.id, "global", _TOMORROW, job.command)
+    await attempts.park(parking_of(job, until=_TOMORROW))
     waiting = "SELECT waiting_reason, waiting_until, waiting_detail FROM jobs"
     assert await rows(engine, waiting) == [("budget", _TOMORROW, "no room in budget global")]
     await claimed(engine, claim_of(job))
     assert await rows(engine, waiting) == [(None, None, None)]
-
-
-async def test_a_parked_command_looks_again_now_and_then(engine: AsyncEngine) -> None:
-    """So that a job parked just after its budget was raised does not wait for the window's end."""
-    job = await submitted(engine)
-    await change(engine, "DELETE FROM outbox")
-    await PostgresAttempts(engine).park(job.id, "global", _TOMORROW, job.command)
-    parked = await rows(
-        engine,
-        "SELECT body, parked_by, available_at > now() + interval '9 min', "
-        "available_at < now() + interval '11 min' FROM outbox",
-    )
-    assert parked == [(job.command.body, "global", True, True)]
-
-
-async def test_a_job_that_is_not_queued_is_not_parked(engine: AsyncEngine) -> None:
-    job = await submitted(engine)
-    await claimed(engine, claim_of(job))
-    await change(engine, "DELETE FROM outbox")
-    await PostgresAttempts(engine).park(job.id, "global", _TOMORROW, job.command)
-    assert await rows(engine, "SELECT * FROM outbox") == []
 
 
 async def test_only_own_leases_are_extended(engine: AsyncEngine) -> None:

@@ -8,19 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.domain.budgets import Window
 from shared.domain.gates import GateActor, GateState
 from shared.domain.jobs import WaitingReason
 from shared.domain.usage import TokenUsage
 from shared.domain.work import Claimed, ClaimOutcome, ClaimRequest, Divert, NoRoom, Unclaimable
-from shared.persistence.arrays import Batch
+from shared.persistence.direct import Execute, HotStatement, Row
+from shared.persistence.json_batch import JsonBatch
 
 _HOLDS_LAST = timedelta(seconds=10)
 """How long jobs are told that the holds of calls under way may take what room there is."""
-_REQUEST = Batch(
+_REQUEST = JsonBatch(
+    "requests",
     job_id="text",
     attempt_id="text",
     provider="text",
@@ -30,22 +29,22 @@ _REQUEST = Batch(
     is_fallback="boolean",
     is_diverted="boolean",
 )
+_SCOPE = JsonBatch("scopes", request="bigint", scope="text")
 # Of a scope's gate: a shut one comes before a slowed one, a slowed one before a diverted one. How
 # many calls of a slowed scope run is counted only under that scope's lock: see `claim_slowed`.
-_CLAIM = text(f"""
-    WITH request AS (SELECT * FROM {_REQUEST.table("r")}),
-    scope AS (
-        SELECT * FROM unnest(CAST(:scope_positions AS bigint[]), CAST(:scopes AS text[]))
-            AS s(position, scope)
+_CLAIM = HotStatement.of(f"""
+    WITH request AS MATERIALIZED (SELECT * FROM {_REQUEST.table("r")}),
+    scope AS MATERIALIZED (
+        SELECT s.request AS position, s.scope FROM {_SCOPE.table("s")}
     ),
     job AS MATERIALIZED (
         SELECT id, status, deadline, lease_owner, attempt_count, failure_count, cost_usd,
             input_tokens, output_tokens, neurons, created_at, queue
-        FROM jobs WHERE id = ANY(CAST(:job_id AS text[])) ORDER BY id FOR UPDATE
+        FROM jobs WHERE id IN (SELECT job_id FROM request) ORDER BY id FOR UPDATE
     ),
     opened_before AS (
         SELECT id, number FROM attempts
-        WHERE id = ANY(CAST(:attempt_id AS text[])) AND outcome = 'running' AND worker = :worker
+        WHERE id IN (SELECT attempt_id FROM request) AND outcome = 'running' AND worker = :worker
     ),
     verdict AS MATERIALIZED (
         SELECT r.*, j.attempt_count, j.failure_count, j.cost_usd, j.created_at,
@@ -80,7 +79,7 @@ _CLAIM = text(f"""
         SELECT b.scope, b."window", b.limit_usd, b.held_usd,
             CASE WHEN b.window_start < CASE b."window" WHEN 'day' THEN CAST(:day AS timestamptz)
                 ELSE CAST(:month AS timestamptz) END THEN 0 ELSE b.spent_usd END AS spent_usd
-        FROM budgets b WHERE b.scope = ANY(CAST(:scopes AS text[]))
+        FROM budgets b WHERE b.scope IN (SELECT scope FROM scope)
         ORDER BY b.scope, b."window" FOR UPDATE
     ),
     demand AS (
@@ -147,7 +146,7 @@ class Slowed:
 
 
 async def claim_batch(
-    connection: AsyncConnection, requests: Sequence[ClaimRequest]
+    execute: Execute, requests: Sequence[ClaimRequest]
 ) -> Sequence[ClaimOutcome | Slowed]:
     """Claim every request that can be; all come from one worker.
 
@@ -157,7 +156,7 @@ async def claim_batch(
     outcomes: dict[int, ClaimOutcome | Slowed] = {}
     pending = [*enumerate(requests)]
     while pending:
-        answers = await claim_once(connection, [request for _, request in pending])
+        answers = await claim_once(execute, [request for _, request in pending])
         again: list[tuple[int, ClaimRequest]] = []
         for (position, request), (outcome, is_crowded_out) in zip(pending, answers, strict=True):
             outcomes[position] = outcome
@@ -168,12 +167,12 @@ async def claim_batch(
 
 
 async def claim_once(
-    connection: AsyncConnection, requests: Sequence[ClaimRequest], *, is_counted: bool = False
+    execute: Execute, requests: Sequence[ClaimRequest], *, is_counted: bool = False
 ) -> Sequence[tuple[ClaimOutcome | Slowed, bool]]:
     """Run the statement; per request its outcome, and whether only its company took its room.
 
     Args:
-        connection: In autocommit, or in the transaction that holds the slowed scopes' locks.
+        execute: Commits by itself, or is in the transaction that holds slowed scopes' locks.
         requests: Of one worker.
         is_counted: Whether slowed scopes have room for all of them.
     """
@@ -181,12 +180,11 @@ async def claim_once(
     scopes = [
         (position, scope) for position, r in enumerate(requests, start=1) for scope in r.scopes
     ]
-    rows = await connection.execute(
+    rows = await execute(
         _CLAIM,
         {
             **_REQUEST.parameters([_values(request) for request in requests]),
-            "scope_positions": [position for position, _ in scopes],
-            "scopes": [scope for _, scope in scopes],
+            **_SCOPE.parameters(scopes),
             "worker": first.worker,
             "lease": first.lease,
             "now": first.now,
@@ -197,7 +195,7 @@ async def claim_once(
     )
     return [
         (_outcome(row, request), row["blocked_by"] is not None and not row["is_full"])
-        for row, request in zip(rows.mappings(), requests, strict=True)
+        for row, request in zip(rows, requests, strict=True)
     ]
 
 
@@ -214,7 +212,7 @@ def _values(request: ClaimRequest) -> Sequence[object]:
     )
 
 
-def _outcome(fields: RowMapping, request: ClaimRequest) -> ClaimOutcome | Slowed:
+def _outcome(fields: Row, request: ClaimRequest) -> ClaimOutcome | Slowed:
     if fields["number"] is not None:
         return Claimed(
             number=fields["number"],
@@ -233,7 +231,7 @@ def _outcome(fields: RowMapping, request: ClaimRequest) -> ClaimOutcome | Slowed
     return Unclaimable(fields["verdict"])
 
 
-def _held_up(fields: RowMapping) -> NoRoom | Divert | Slowed:
+def _held_up(fields: Row) -> NoRoom | Divert | Slowed:
     """Return what a scope's gate asks for."""
     match GateState(fields["desired"]):
         case GateState.PAUSED | GateState.CLOSED:
@@ -250,7 +248,7 @@ def _held_up(fields: RowMapping) -> NoRoom | Divert | Slowed:
             return Divert()
 
 
-def _without_room(fields: RowMapping, request: ClaimRequest) -> NoRoom:
+def _without_room(fields: Row, request: ClaimRequest) -> NoRoom:
     scope, window = fields["blocked_by"], Window(fields["blocked_window"])
     until = window.end(request.now) if fields["is_spent"] else request.now + _HOLDS_LAST
     return NoRoom(scope, until, detail=f"no room in budget {scope}")

@@ -16,6 +16,7 @@ from shared.domain.gates import GateActor
 from shared.domain.jobs import WaitingReason
 from shared.domain.work import ClaimOutcome, ClaimRequest, NoRoom
 from shared.persistence.connections import transaction
+from shared.persistence.direct import on_pooled
 from shared.persistence.repositories.claiming import Slowed, claim_once
 
 _LOOK_AGAIN = timedelta(seconds=10)
@@ -59,7 +60,7 @@ async def claim_slowed(engine: AsyncEngine, request: ClaimRequest) -> ClaimOutco
                     WaitingReason.BUDGET if is_money else WaitingReason.BACKLOG,
                     f"{gate['scope']} is slowed: {gate['reason']}",
                 )
-        ((outcome, _),) = await claim_once(connection, [request], is_counted=True)
+        ((outcome, _),) = await claim_once(on_pooled(connection), [request], is_counted=True)
     if isinstance(outcome, Slowed):
         raise TypeError("a counted claim is not slowed")
     return outcome

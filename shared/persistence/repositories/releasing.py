@@ -73,28 +73,30 @@ _RELEASE = text("""
         ORDER BY turn LIMIT :slots
     ),
     gone AS (
-        DELETE FROM parked_commands p USING fitting f WHERE p.job_id = f.job_id
-        RETURNING p.job_id, p.user_id, f.turn, p.message_id, p.exchange, p.routing_key, p.body
+        DELETE FROM parked_commands WHERE job_id = ANY(ARRAY(SELECT job_id FROM fitting))
+        RETURNING job_id, user_id, message_id, exchange, routing_key, body
     ),
     freed AS (
         UPDATE jobs SET waiting_reason = NULL, waiting_until = NULL, waiting_detail = NULL
-        WHERE id IN (SELECT job_id FROM gone) AND status = 'queued'
+        WHERE id = ANY(ARRAY(SELECT job_id FROM fitting)) AND status = 'queued'
     ),
     sent AS (
         INSERT INTO outbox (message_id, exchange, routing_key, body, available_at)
         SELECT message_id, exchange, routing_key, body, now() + CAST(:grace AS interval)
-        FROM gone ORDER BY turn
+        FROM gone JOIN fitting USING (job_id) ORDER BY turn
         RETURNING id, message_id, exchange, routing_key, body, mandatory
     )
-    SELECT sent.*, gone.user_id FROM sent JOIN gone USING (message_id) ORDER BY gone.turn
+    SELECT sent.*, gone.user_id
+    FROM sent JOIN gone USING (message_id) JOIN fitting USING (job_id) ORDER BY fitting.turn
 """)
 _LEAVE = text("""
     UPDATE parking_lots SET look_at = now() + CAST(:pause AS interval), after_user = :after_user
     WHERE scope = :scope AND queue = :queue
 """)
 _CLOSE = text("""
-    DELETE FROM parking_lots l WHERE scope = :scope AND queue = :queue AND NOT EXISTS (
-        SELECT FROM parked_commands p WHERE p.scope = l.scope AND p.queue = l.queue)
+    DELETE FROM parking_lots WHERE scope = :scope AND queue = :queue AND (
+        SELECT job_id FROM parked_commands WHERE scope = :scope AND queue = :queue
+        ORDER BY user_id, id LIMIT 1) IS NULL
     RETURNING scope
 """)
 _PAST_DEADLINE = text("""
@@ -103,7 +105,7 @@ _PAST_DEADLINE = text("""
         ORDER BY deadline LIMIT :most FOR UPDATE SKIP LOCKED
     ),
     gone AS (
-        DELETE FROM parked_commands WHERE job_id IN (SELECT job_id FROM late)
+        DELETE FROM parked_commands WHERE job_id = ANY(ARRAY(SELECT job_id FROM late))
         RETURNING id, message_id, exchange, routing_key, body
     )
     INSERT INTO outbox (message_id, exchange, routing_key, body, available_at)

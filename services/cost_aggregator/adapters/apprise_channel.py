@@ -1,8 +1,9 @@
 """Slack, e-mail, webhooks and a hundred more, through Apprise.
 
-Apprise addresses carry their secrets. Invariant: no address leaves this module, and Apprise's own
-log lines, which may quote one, are not written; a channel is known by its kind and a fingerprint.
-Apprise blocks: each message is sent in a thread, which its socket timeouts bound.
+Apprise addresses carry their secrets. Invariant: no address leaves this module, and log lines of
+Apprise and of what it calls, which may quote one, are not written; a channel is known by its kind
+and a fingerprint. Apprise blocks: each message is sent in a thread, which its socket timeouts bound.
+It is loaded only where there is an address: that takes 0.4 s.
 """
 
 import asyncio
@@ -11,12 +12,11 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-import apprise
-
 from shared.domain.alerts import Alert
 from shared.domain.errors import AlertNotDeliveredError
 
 _NEXT_ADDRESS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
 _MOST_SECONDS = 30.0
 _FINGERPRINT_DIGITS = 6
 
@@ -52,11 +52,14 @@ def open_channels(addresses: str) -> Sequence[AppriseChannel]:
     Raises:
         ValueError: Apprise does not know an address; the message says which by its position.
     """
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    if not addresses.strip():
+        return []
+    import apprise  # noqa: PLC0415 - see the module's docstring
+
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     channels: list[AppriseChannel] = []
     for position, address in enumerate(_NEXT_ADDRESS.split(addresses.strip()), start=1):
-        if not address:
-            continue
         if not apprise.Apprise().add(address):
             raise ValueError(f"SLUICEWAY_ALERT_URLS: Apprise does not know address {position}")
         channels.append(AppriseChannel(_name(address), address))
@@ -69,6 +72,8 @@ def _name(address: str) -> str:
 
 
 def _notify(address: str, alert: Alert) -> bool:
+    import apprise  # noqa: PLC0415 - see the module's docstring
+
     sender = apprise.Apprise()
     sender.add(address)
     return bool(

@@ -2,7 +2,7 @@
 
 Apprise addresses carry their secrets. Invariant: no address leaves this module, and log lines of
 Apprise and of what it calls, which may quote one, are not written; a channel is known by its kind
-and a fingerprint. Apprise blocks: each message is sent in a thread, which its socket timeouts bound.
+and a fingerprint. Apprise blocks: each message goes from a thread, which its socket timeouts bound.
 It is loaded only where there is an address: that takes 0.4 s.
 """
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
 from shared.domain.catalog import Tier
-from shared.domain.gates import WORK_QUEUES, GateActor, GateState
+from shared.domain.gates import CHAT_PAID, WORK_QUEUES, GateActor, GateState
 from shared.domain.outgoing import OutboxRow
 from shared.domain.work import JobContinues, NewJob, NoRoom, SettledJob
 from shared.persistence.repositories.attempts import PostgresAttempts
@@ -252,7 +252,7 @@ async def test_a_resumed_scope_lets_its_parked_jobs_go(
 async def test_parked_jobs_of_one_queue_pass_those_of_another(engine: AsyncEngine) -> None:
     gates, scope = PostgresScopeGates(engine), BudgetScope.parse("provider:cloudflare")
     await gates.change(
-        ScopeChange(scope, ["chat.paid"], GateState.PAUSED, "why", GateActor.PERSON, "ann")
+        ScopeChange(scope, [CHAT_PAID], GateState.PAUSED, "why", GateActor.PERSON, "ann")
     )
     await _parked(engine, new_chat_job(), "provider:cloudflare")
     free = await _parked(engine, new_chat_job(of_user("f", Tier.FREE)), "provider:cloudflare")

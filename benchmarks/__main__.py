@@ -1,6 +1,6 @@
 """Starts a private stack, runs the stages on it one after another, and prints what they measured.
 
-python -m benchmarks [accept] [chat] [embed] [ledger]
+python -m benchmarks [accept] [chat] [embed] [ledger] [gates]
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from benchmarks.gates_stage import gates
 from benchmarks.http_load import Connection, Target
 from benchmarks.ledger_stage import ledger
 from benchmarks.report import Measured
@@ -24,6 +25,7 @@ STAGES: dict[str, Sequence[Stage]] = {
     "chat": (lambda bench: chat(bench, 10, 1000), lambda bench: chat(bench, 50, 2000)),
     "embed": (embed,),
     "ledger": (ledger,),
+    "gates": (gates,),
 }
 
 

@@ -12,7 +12,7 @@ from benchmarks.http_load import Connection, Target, in_flight, last_frame
 from benchmarks.report import Measured
 from cli.local_stack.ready_file import ReadyFile
 
-_PROMPT: Mapping[str, object] = {
+CHAT: Mapping[str, object] = {
     "messages": [{"role": "user", "content": "Why does the tide come in twice a day?"}]
 }
 _DEADLINE_SECONDS = 120.0
@@ -55,7 +55,7 @@ async def accept(bench: Bench, total: int = 3000) -> Measured:
 
     async def one(connection: Connection) -> None:
         began = time.perf_counter()
-        status, body = await connection.post("/v1/chat/jobs", _PROMPT)
+        status, body = await connection.post("/v1/chat/jobs", CHAT)
         if status != 202:
             raise RuntimeError(f"not accepted: {status} {body.decode()}")
         latencies.append((time.perf_counter() - began) * 1000)
@@ -84,7 +84,7 @@ async def chat(bench: Bench, clients: int, total: int) -> Measured:
 
     async def one(connection: Connection) -> None:
         began = time.perf_counter()
-        _, body = await connection.post("/v1/chat/jobs", _PROMPT)
+        _, body = await connection.post("/v1/chat/jobs", CHAT)
         frame = await last_frame(bench.user, orjson.loads(body)["id"])
         if frame.get("type") != "job.completed":
             raise RuntimeError(f"not completed: {frame}")

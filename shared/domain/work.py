@@ -107,13 +107,15 @@ class Claimed:
 
 
 class Unclaimable(StrEnum):
-    """Why a job cannot be claimed; in every case its message is done with."""
+    """Why a job cannot be claimed; all but `GATE_SHUT` mean that its message is done with."""
 
     MISSING = "missing"
     DONE = "done"
     LEASED = "leased"
     """Another worker has it; if that worker died, the lease sweeper requeues the job."""
     DEADLINE_PASSED = "deadline_passed"
+    GATE_SHUT = "gate_shut"
+    """The queue has just been paused or closed, and this worker has not heard of it yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,9 +87,7 @@ class BatchAttempt:
             case NoRoom() as no_room:
                 return await self._wait_for_room(run, no_room, facts.hold_usd)
             case reason:
-                if reason is Unclaimable.DEADLINE_PASSED:
-                    await self._expire(facts.job_id)
-                return Stop()
+                return await self._give_up(run, reason)
 
     async def _embed(self, run: JobRun, call: Call) -> GoOn | Stop:
         started = self._ports.clock.monotonic()
@@ -160,6 +158,13 @@ class BatchAttempt:
         await self._ports.attempts.park(
             Parking(job_id, self._identity.worker, no_room, hold_usd, command)
         )
+        return Stop()
+
+    async def _give_up(self, run: JobRun, reason: Unclaimable) -> Stop:
+        if reason is Unclaimable.GATE_SHUT:
+            return await self._step_back(run, RUNGS[0].delay)
+        if reason is Unclaimable.DEADLINE_PASSED:
+            await self._expire(run.order.command.job_id)
         return Stop()
 
     async def _give_back(self, run: JobRun, command: DelayedMessage) -> None:

@@ -165,6 +165,8 @@ class CompleteChatJob:
                 await self._ports.committed.flush(
                     await self._ports.attempts.expire(job.job_id, frame)
                 )
+            case Unclaimable.GATE_SHUT:
+                await self._step_back(run, _STEP_BACK)
             case Unclaimable.MISSING | Unclaimable.DONE | Unclaimable.LEASED:
                 pass
             case _:

@@ -1,7 +1,8 @@
 """The claim statement: lease, attempt and hold for a batch of jobs, or the reason why not.
 
 Budgets are checked against the batch's running total, under the budget rows' locks, so that
-`spent + held` never passes a limit whatever runs beside it. Gates of scopes are read on the way.
+`spent + held` never passes a limit whatever runs beside it. Gates are read on the way: once one is
+shut, no claim opens a call behind it, whether its worker has heard of it or not.
 """
 
 from collections.abc import Sequence
@@ -53,16 +54,16 @@ _CLAIM = HotStatement.of(f"""
             CASE
                 WHEN j.id IS NULL THEN 'missing'
                 WHEN o.id IS NOT NULL THEN 'opened'
-                WHEN j.status = 'running' AND j.lease_owner = :worker AND NOT EXISTS (
+                WHEN j.status = 'running' AND (j.lease_owner <> :worker OR EXISTS (
                     SELECT FROM attempts a WHERE a.job_id = j.id AND a.outcome = 'running'
-                ) THEN 'claimable'
-                WHEN j.status = 'running' THEN 'leased'
-                WHEN j.status <> 'queued' THEN 'done'
-                WHEN j.deadline <= :now THEN 'deadline_passed'
+                )) THEN 'leased'
+                WHEN j.status NOT IN ('queued', 'running') THEN 'done'
+                WHEN j.status = 'queued' AND j.deadline <= :now THEN 'deadline_passed'
+                WHEN q.desired IN ('paused', 'closed') THEN 'gate_shut'
                 ELSE 'claimable'
             END AS verdict
         FROM request r LEFT JOIN job j ON j.id = r.job_id LEFT JOIN opened_before o
-            ON o.id = r.attempt_id
+            ON o.id = r.attempt_id LEFT JOIN queue_control q ON q.queue = j.queue
     ),
     control AS MATERIALIZED (
         SELECT DISTINCT ON (v.position) v.position, c.scope, c.desired, c.actor, c.until, c.reason,

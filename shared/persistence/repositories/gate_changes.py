@@ -30,7 +30,7 @@ _CHANGE = text(f"""
     changed AS (
         UPDATE queue_control q SET desired = w.desired, generation = q.generation + 1,
             reason = w.reason, actor = w.actor, until = w.until, concurrency = w.concurrency,
-            changed_at = now()
+            changed_at = clock_timestamp()
         FROM before b JOIN wish w USING (queue) WHERE q.queue = b.queue
             AND (w.actor = 'person' OR b.actor <> 'person' OR b.desired = 'running')
             AND (w.actor = 'person' OR b.desired <> 'running' OR w.desired <> 'running')

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.domain.budgets import Budget, BudgetScope, ScopeKind, Threshold, crossed
+from shared.domain.budgets import GLOBAL_SCOPE, Budget, BudgetScope, ScopeKind, Threshold, crossed
 from shared.domain.gates import GateActor, GateState
 from shared.domain.money import decimal_string
 from shared.domain.throttling import GateWish, Spending, gate_wishes
@@ -32,7 +32,10 @@ _FIRE = text(f"""
     FROM {_ALERT.table("a")} ORDER BY position
     ON CONFLICT DO NOTHING
 """)  # noqa: S608 - only our own column lists are put in
-_BUDGETS = text('SELECT * FROM budgets WHERE scope = :scope ORDER BY "window" FOR UPDATE')
+_BUDGETS = text("""
+    SELECT *, EXISTS (SELECT FROM scope_control c WHERE c.scope = :scope) AS has_gates
+    FROM budgets WHERE scope = :scope ORDER BY "window" FOR UPDATE
+""")
 
 
 async def fire(
@@ -70,14 +73,22 @@ async def move_gates(
     if scope.kind is not ScopeKind.GLOBAL:
         _, moved = await change_scope_gates(connection, str(scope), wishes, GateActor.BUDGET, by)
         return moved
-    _, queues_moved = await change_gates(connection, [_change(wish, by) for wish in wishes])
-    # Queues know no diverting: for all work together, it is a gate of the scope `global`.
+    _, moved = await change_gates(connection, [_change(wish, by) for wish in wishes])
+    if any(wish.diverts_until for wish in wishes) or not rows or rows[0]["has_gates"]:
+        moved |= await _divert_all(connection, wishes, by)
+    return moved
+
+
+async def _divert_all(connection: AsyncConnection, wishes: Sequence[GateWish], by: str) -> bool:
+    """Divert all work, or no longer: queues know no diverting, the scope `global` does."""
     diverting = [
         GateWish(w.queue, GateState.RUNNING, w.reason, diverts_until=w.diverts_until)
         for w in wishes
     ]
-    _, diverted = await change_scope_gates(connection, str(scope), diverting, GateActor.BUDGET, by)
-    return queues_moved or diverted
+    _, moved = await change_scope_gates(
+        connection, str(GLOBAL_SCOPE), diverting, GateActor.BUDGET, by
+    )
+    return moved
 
 
 async def _alert(

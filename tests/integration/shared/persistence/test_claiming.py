@@ -3,9 +3,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
+from shared.domain.gates import CHAT_PAID, GateActor, GateState
 from shared.domain.ids import JobId
 from shared.domain.work import (
     Claimed,
@@ -20,8 +22,10 @@ from shared.domain.work import (
 from shared.messages.endings import failure
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets
+from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
+from shared.ports.gates import GateChange
 from tests.support.chat_jobs import (
     COST,
     HOLD,
@@ -161,6 +165,20 @@ async def test_a_job_that_waited_is_claimed_by_anyone(engine: AsyncEngine) -> No
     await claimed(engine, request)
     await PostgresAttempts(engine).settle(settlement_of(job, request, JobWaits()))
     assert (await claimed(engine, claim_of(job, "worker-2"))).number == 2
+
+
+@pytest.mark.parametrize("state", [GateState.PAUSED, GateState.CLOSED])
+async def test_behind_a_shut_gate_nothing_is_claimed(engine: AsyncEngine, state: GateState) -> None:
+    """Not by a worker, either, that has not heard of it and is between two calls of a job."""
+    fresh, held = await _several(engine, 2)
+    request = claim_of(held)
+    await claimed(engine, request)
+    attempts = PostgresAttempts(engine)
+    await attempts.settle(settlement_of(held, request, JobContinues()))
+    gate = GateChange(CHAT_PAID, state, "why", GateActor.PERSON, "ann")
+    await PostgresGates(engine).change(gate)
+    for again in (claim_of(fresh), further(request)):
+        assert await attempts.claim(again) is Unclaimable.GATE_SHUT
 
 
 async def test_a_hold_may_fill_the_limit_exactly(engine: AsyncEngine) -> None:

@@ -99,6 +99,14 @@ async def test_a_shut_gate_sends_the_command_back() -> None:
     assert world.attempts.claims == []
 
 
+async def test_a_gate_that_the_claim_finds_shut_sends_the_command_back() -> None:
+    world = ChatWorld([Unclaimable.GATE_SHUT])
+    await world.complete_chat(command())
+    (message,) = world.publisher.published
+    assert (message.exchange, message.routing_key) == ("retry.5s", CHAT_PAID)
+    assert world.calls == []
+
+
 async def test_a_gate_shut_between_candidates_gives_the_job_back() -> None:
     world = ChatWorld(llama=Refuses(DOWN), gate=ScriptedGate([True, False]))
     await world.complete_chat(command())

@@ -223,6 +223,14 @@ async def test_a_job_past_its_deadline_expires() -> None:
     assert isinstance(frame, JobExpired)
 
 
+async def test_a_gate_that_the_claim_finds_shut_sends_the_command_away() -> None:
+    world = EmbeddingWorld(attempts=ScriptedAttempts([Unclaimable.GATE_SHUT]))
+    world.has(texts=1)
+    await world.embed()
+    assert world.broker.published[0].exchange == "retry.5s"
+    assert world.embeddings.settled == []
+
+
 async def test_no_room_in_a_budget_parks_the_job() -> None:
     world = EmbeddingWorld(attempts=ScriptedAttempts([NoRoom("global", _UNTIL)]))
     world.has(texts=1)

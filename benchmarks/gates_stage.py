@@ -27,7 +27,7 @@ async def gates(bench: Bench, crossings: int = 60) -> Measured:
     """Cross a threshold under load again and again, and open the gate each time.
 
     The latencies are those from the gate's change inside the booking's transaction, which is before
-    its commit, to the entry of the last call in the simulator's bill, which is after the call's start.
+    its commit, to the last call's entry in the simulator's bill, which is after the call's start.
     """
     began, clock = await _database_time(bench), time.perf_counter()
     for _ in range(crossings):

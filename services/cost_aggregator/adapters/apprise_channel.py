@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Protocol
 
 from shared.domain.alerts import Alert
 from shared.domain.errors import AlertNotDeliveredError
@@ -19,6 +20,18 @@ _NEXT_ADDRESS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
 _MOST_SECONDS = 30.0
 _FINGERPRINT_DIGITS = 6
+
+
+class _Sender(Protocol):
+    """What is used of Apprise."""
+
+    def add(self, services: str) -> bool:
+        """Take an address; False when it is none."""
+        ...
+
+    def notify(self, body: str, title: str, notify_type: str) -> object:
+        """Send; something true when it was taken."""
+        ...
 
 
 class AppriseChannel:
@@ -54,13 +67,11 @@ def open_channels(addresses: str) -> Sequence[AppriseChannel]:
     """
     if not addresses.strip():
         return []
-    import apprise  # noqa: PLC0415 - see the module's docstring
-
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     channels: list[AppriseChannel] = []
     for position, address in enumerate(_NEXT_ADDRESS.split(addresses.strip()), start=1):
-        if not apprise.Apprise().add(address):
+        if not _sender().add(address):
             raise ValueError(f"SLUICEWAY_ALERT_URLS: Apprise does not know address {position}")
         channels.append(AppriseChannel(_name(address), address))
     return list({channel.name: channel for channel in channels}.values())
@@ -72,14 +83,14 @@ def _name(address: str) -> str:
 
 
 def _notify(address: str, alert: Alert) -> bool:
-    import apprise  # noqa: PLC0415 - see the module's docstring
-
-    sender = apprise.Apprise()
+    sender = _sender()
     sender.add(address)
     return bool(
-        sender.notify(
-            body=alert.message,
-            title=f"Sluiceway: {alert.kind}",
-            notify_type=apprise.NotifyType.WARNING,
-        )
+        sender.notify(body=alert.message, title=f"Sluiceway: {alert.kind}", notify_type="warning")
     )
+
+
+def _sender() -> _Sender:
+    import apprise  # noqa: PLC0415 - see the module's docstring
+
+    return apprise.Apprise()

@@ -161,13 +161,12 @@ async def _lock(
         # Before any row: who holds the table waits for rows.
         await connection.execute(_LOCK_ALL)
     rows = (await connection.execute(_LOCK, asked)).mappings().all()
-    held_usd: Decimal | None = None
     for row in rows:
         if row["window"] == wanted.window.value:
             return budget(row), row["held_usd"]
-        held_usd = row["held_usd"]
-    if held_usd is None:
-        held_usd = (await connection.execute(_HELD, who)).scalar_one()
+    if rows:
+        return None, rows[0]["held_usd"]
+    held_usd: Decimal = (await connection.execute(_HELD, who)).scalar_one()
     return None, held_usd
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import admin, collections, jobs, stack, throttling
+from cli.commands import admin, collections, jobs, prices, stack, throttling
 from cli.options import DEFAULT_HOME, GlobalOptions
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.add_typer(admin.budgets, name="budgets")
 app.add_typer(admin.keys, name="keys")
 app.add_typer(throttling.scopes, name="scopes")
 app.add_typer(throttling.alerts, name="alerts")
+app.add_typer(prices.prices, name="prices")
 
 
 @app.callback()

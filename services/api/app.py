@@ -88,6 +88,7 @@ def _job_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[AP
         parts.broker.watches,
         parts.broker.flush,
         parts.routing,
+        parts.prices,
         parts.clock,
         lambda queue: parts.metrics.count("sluiceway_jobs_accepted_total", queue),
     )

@@ -7,6 +7,7 @@ from services.api.settings import ApiLimits
 from services.api.use_cases.flushing import GatheredFlush
 from services.api.use_cases.results import StoredEmbeddings
 from services.api.use_cases.watching import Watches
+from shared.domain.pricing import PriceBook
 from shared.domain.routing import RoutingTable
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
@@ -66,6 +67,7 @@ class ApiParts:
     stores: Stores
     broker: BrokerSide
     routing: RoutingTable
+    prices: PriceBook
     clock: Clock
     ids: Ids
     random_text: Callable[[], str]

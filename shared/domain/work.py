@@ -19,6 +19,7 @@ from shared.domain.jobs import (
 )
 from shared.domain.money import ZERO_USD
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.pricing import DailyAllowance
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.views import ErrorView, JobView
 
@@ -201,7 +202,13 @@ class Parking:
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """How a provider call ended."""
+    """How a provider call ended.
+
+    Attributes:
+        neurons: Computed from tokens; `usage` has what the provider reported.
+        cost_usd: At list price. The settlement takes off what the allowance still covers.
+        allowance: Which daily allowance the neurons are taken from; None when all is paid for.
+    """
 
     outcome: AttemptOutcome
     usage: TokenUsage = NO_USAGE
@@ -210,6 +217,7 @@ class AttemptResult:
     model_answered: str | None = None
     provider_request_id: str | None = None
     error: ErrorView | None = None
+    allowance: DailyAllowance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,49 +279,15 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class SettledJob:
-    """What a settlement did: False when the lease was lost and nothing changed."""
+    """What a settlement did.
+
+    Attributes:
+        applied: False when the lease was lost and nothing changed.
+        outbox: What must be sent, as it was committed.
+        terminal_frame: The last event for the client as it was committed: it says what was paid,
+            which may be less than the settlement said. None when the job goes on.
+    """
 
     applied: bool
     outbox: Sequence[OutboxRow]
-
-
-@dataclass(frozen=True, slots=True)
-class LostAttempt:
-    """A call whose worker fell silent: nobody knows whether it was made."""
-
-    id: AttemptId
-    provider: Provider
-    model: str
-    price_id: str
-    hold_usd: Decimal
-    is_fallback: bool
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LostJob:
-    """A running job whose lease has ended, with all that is needed to start it again."""
-
-    id: JobId
-    caller: Caller
-    kind: JobKind
-    queue: QueueName
-    model: str
-    input_tokens_bound: int
-    max_output_tokens: int
-    on_interrupt: OnInterrupt
-    deadline: datetime | None
-    failure_count: int
-    lease_owner: str
-    lease_until: datetime
-    attempts: Sequence[LostAttempt]
-
-
-@dataclass(frozen=True, slots=True)
-class Abandonment:
-    """What becomes of a lost job: its open attempts are charged at their hold."""
-
-    job: LostJob
-    step: JobFails | JobWaits
-    messages: Sequence[DelayedMessage]
     terminal_frame: bytes | None = None

@@ -5,13 +5,12 @@ from datetime import timedelta
 from typing import Protocol
 
 from shared.domain.ids import AttemptId, JobId, UserId
+from shared.domain.lost_work import Abandonment, LostJob
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.views import JobView, StreamState
 from shared.domain.work import (
-    Abandonment,
     ClaimOutcome,
     ClaimRequest,
-    LostJob,
     NewJob,
     Parking,
     SettledJob,

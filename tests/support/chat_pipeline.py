@@ -23,6 +23,7 @@ from services.inference_worker.use_cases.complete_chat import ChatPorts, Complet
 from shared.domain.catalog import Provider
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
+from shared.domain.pricing import PriceBook
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
 from shared.messaging.worker_process import Connections, WorkerProcess
@@ -109,17 +110,20 @@ async def pipeline(
     amqp_url: str,
     simulator: SimulatorClient,
     models: Mapping[Provider, ChatModel],
+    prices: PriceBook | None = None,
     hint: ControlHint | None = None,
 ) -> AsyncGenerator[Pipeline]:
     """Run both services for the time of the block and stop them as SIGTERM would.
 
-    `hint` stands for the real one, to lose hints.
+    Without a price book of its own, the test gets the shipped one; `hint` stands for the real one,
+    to lose hints.
     """
     broker = BrokerSettings.model_validate({"RABBITMQ_URL": amqp_url})
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
     clock = SystemClock()
     connections = await Connections.open(broker, process)
-    worker = _worker(engine, connections, process, models)
+    book = prices or load_price_book(_ROOT / "prices")
+    worker = _worker(engine, connections, process, models, book)
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = await subscribe_ledger(connections, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
@@ -143,6 +147,7 @@ def _worker(
     connections: Connections,
     process: ProcessSettings,
     models: Mapping[Provider, ChatModel],
+    prices: PriceBook,
 ) -> WorkerProcess:
     clock, ids = SystemClock(), RandomIds()
     attempts, worker_id = PostgresAttempts(engine), ids.new("worker")
@@ -157,7 +162,7 @@ def _worker(
     complete_chat = CompleteChatJob(
         ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
         RoutedByTable(load_routing_table(_ROOT / "deploy/routing.toml"), Decimal(100)),
-        load_price_book(_ROOT / "prices"),
+        prices,
         RunAttempt(
             StreamPorts(connections.frames, attempts, clock), CallProvider(models), worker_id
         ),

@@ -18,6 +18,8 @@ class RecordingAttempts:
     script: list[ClaimOutcome] = field(default_factory=list[ClaimOutcome])
     is_away: bool = False
     is_lease_lost: bool = False
+    committed_frame: bytes | None = None
+    """The last frame, where it says something else than the settlement's."""
     claims: list[ClaimRequest] = field(default_factory=list[ClaimRequest])
     settlements: list[Settlement] = field(default_factory=list[Settlement])
     checkpoints: list[tuple[AttemptId, int, str]] = field(
@@ -37,7 +39,9 @@ class RecordingAttempts:
         self.settlements.append(settlement)
         if self.is_lease_lost:
             return SettledJob(applied=False, outbox=())
-        return SettledJob(applied=True, outbox=_rows([m.message for m in settlement.messages]))
+        outbox = _rows([m.message for m in settlement.messages])
+        frame = self.committed_frame or settlement.terminal_frame
+        return SettledJob(applied=True, outbox=outbox, terminal_frame=frame)
 
     async def park(self, parking: Parking) -> None:
         self.parked.append(parking)

@@ -117,7 +117,7 @@ class MemoryEmbeddings:
             return SettledJob(applied=False, outbox=())
         self.settled.append(RecordedSettlement(settlement, space, vectors))
         rows = [OutboxRow(n, one.message) for n, one in enumerate(settlement.messages)]
-        return SettledJob(applied=True, outbox=rows)
+        return SettledJob(applied=True, outbox=rows, terminal_frame=settlement.terminal_frame)
 
     async def succeed_empty(
         self, job_id: JobId, result_json: str, frame: OutgoingMessage

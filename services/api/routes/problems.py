@@ -23,6 +23,7 @@ STATUS_BY_CODE: Final[dict[RefusalCode, int]] = {
     RefusalCode.INVALID_JSON: 400,
     RefusalCode.INVALID_VALUE: 422,
     RefusalCode.MODEL_NOT_FOUND: 422,
+    RefusalCode.UNKNOWN_PRICE: 422,
     RefusalCode.INVALID_API_KEY: 401,
     RefusalCode.INSUFFICIENT_SCOPE: 403,
     RefusalCode.NOT_FOUND: 404,

@@ -75,8 +75,11 @@ class LedgerRow(BaseModel):
     model: str
     model_answered: str | None
     price_id: str
+    provider_request_id: str | None
     input_tokens: int
     output_tokens: int
+    cached_tokens: int
+    neurons_reported: Usd | None
     neurons: Usd
     list_cost_usd: Usd
     cost_usd: Usd
@@ -192,8 +195,11 @@ def _ledger_row(entry: LedgerEntry) -> LedgerRow:
         model=entry.model,
         model_answered=entry.model_answered,
         price_id=entry.price_id,
+        provider_request_id=entry.provider_request_id,
         input_tokens=entry.usage.input_tokens,
         output_tokens=entry.usage.output_tokens,
+        cached_tokens=entry.usage.cached_tokens,
+        neurons_reported=entry.usage.neurons,
         neurons=entry.neurons,
         list_cost_usd=entry.list_cost_usd,
         cost_usd=entry.cost_usd,

@@ -16,6 +16,7 @@ class RefusalCode(StrEnum):
     INVALID_JSON = "invalid_json"
     INVALID_VALUE = "invalid_value"
     MODEL_NOT_FOUND = "model_not_found"
+    UNKNOWN_PRICE = "unknown_price"
     INVALID_API_KEY = "invalid_api_key"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     NOT_FOUND = "not_found"

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+import structlog
+
 from shared.domain.ledger import LedgerEntry
 from shared.domain.usage import TokenUsage
 from shared.messages.events import UsageRecorded
 from shared.ports.messaging import ControlHint
 from shared.ports.money import Ledger
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class BookUsage:
@@ -28,7 +32,12 @@ class BookUsage:
         Raises:
             DatabaseUnavailableError: It is unknown whether the events were booked.
         """
-        booked = await self._ledger.book([_entry(event) for event in events])
+        entries = [_entry(event) for event in events]
+        for entry in entries:
+            if entry.list_cost_usd > entry.hold_usd:
+                # A bound on tokens or a rate is too low, so that a hard limit may be overrun.
+                _log.warning("usage.above_hold", attempt_id=entry.id, price_id=entry.price_id)
+        booked = await self._ledger.book(entries)
         if booked.gates_moved:
             await self._hint.send()
         if booked.alerts:
@@ -47,9 +56,9 @@ def _entry(event: UsageRecorded) -> LedgerEntry:
         model=event.model,
         model_answered=event.model_answered,
         price_id=event.price_id,
-        usage=TokenUsage(event.input_tokens, event.output_tokens, event.neurons_reported),
+        usage=_usage(event),
         neurons=event.neurons,
-        list_cost_usd=event.cost_usd,
+        list_cost_usd=event.cost_usd if event.list_cost_usd is None else event.list_cost_usd,
         cost_usd=event.cost_usd,
         hold_usd=event.hold_usd,
         is_fallback=event.is_fallback,
@@ -57,4 +66,16 @@ def _entry(event: UsageRecorded) -> LedgerEntry:
         assumed=event.assumed,
         latency_ms=event.latency_ms,
         occurred_at=event.occurred_at,
+        provider_request_id=event.provider_request_id,
+    )
+
+
+def _usage(event: UsageRecorded) -> TokenUsage:
+    return TokenUsage(
+        event.input_tokens,
+        event.output_tokens,
+        event.neurons_reported,
+        cached_tokens=event.cached_tokens or 0,
+        cache_write_tokens=event.cache_write_tokens or 0,
+        service_tier=event.service_tier,
     )

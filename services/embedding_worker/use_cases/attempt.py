@@ -137,9 +137,9 @@ class BatchAttempt:
         settled = await self._ports.embeddings.settle(
             settlement, run.order.command.job_kind, call.target.space, vectors
         )
-        if settled.applied and settlement.terminal_frame is not None:
+        if settled.applied and settled.terminal_frame is not None:
             key = stream_key(settlement.job_id)
-            await self._ports.frames.send(key, settlement.terminal_frame)
+            await self._ports.frames.send(key, settled.terminal_frame)
         await self._ports.committed.flush(settled.outbox)
         goes_on = settled.applied and isinstance(settlement.step, JobContinues)
         return GoOn() if goes_on else Stop()
@@ -189,7 +189,7 @@ class BatchAttempt:
             provider=target.space.provider,
             model=target.space.model,
             price_id=target.price.id,
-            hold_usd=hold_usd(run.batches[0], target.limits, target.price),
+            hold_usd=hold_usd(run.batches[0], target.limits, target.price, target.space.prefix),
             is_fallback=target.is_fallback,
         )
 

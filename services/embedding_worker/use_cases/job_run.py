@@ -1,6 +1,6 @@
 """One job under way in this worker: what is left of it and where it stands."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -12,6 +12,7 @@ from shared.domain.ids import QueueName
 from shared.domain.jobs import JobKind
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import PriceRow, worst_case_usd
+from shared.domain.routing import Candidate
 from shared.messages.commands import EmbedTexts
 
 _JOBS_EXCHANGE = "jobs"
@@ -78,6 +79,12 @@ class JobRun:
         """
         may_mix = self.order.command.job_kind is JobKind.INGEST
         return len(self.targets) > 1 and (may_mix or not self.has_stored)
+
+    def price_anew(self, price_of: Callable[[Candidate], PriceRow]) -> None:
+        """Let the next batch cost what its model costs now: a job may last beyond midnight."""
+        first, *others = self.targets
+        now = price_of(Candidate(first.space.provider, first.space.model))
+        self.targets = [replace(first, price=now), *others]
 
     def batch_stored(self) -> None:
         """Go on to the next batch."""

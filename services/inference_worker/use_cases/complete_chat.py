@@ -14,7 +14,7 @@ from shared.domain.ids import AttemptId, QueueName
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import PriceBook, worst_case_usd
 from shared.domain.retry import RUNGS, next_delay
-from shared.domain.routing import Candidate
+from shared.domain.routing import Candidate, price_of
 from shared.domain.work import Claimed, ClaimRequest, Divert, NoRoom, Parking, Unclaimable
 from shared.messages.commands import CompleteChat
 from shared.messages.endings import ending, failure
@@ -107,6 +107,9 @@ class CompleteChatJob:
 
     async def _takes_turn(self, run: Run) -> bool:
         """Ask the next candidate; tell whether another one's turn has come."""
+        if run.is_ours:  # the calls before may have lasted until prices changed
+            turn = run.turns[0]
+            run.begin(self._turn(run.job, turn.candidate, is_fallback=turn.is_fallback))
         outcome = await self._claim(run)
         match outcome:
             case Attempt():
@@ -139,13 +142,20 @@ class CompleteChatJob:
                 assert_never(end)
 
     def _turns(self, job: CompleteChat) -> Sequence[Turn]:
-        now = self._ports.clock.now()
-        turns: list[Turn] = []
-        for position, candidate in enumerate(self._route(job)):
-            row = self._prices.price_at(candidate.provider, candidate.model, now)
-            hold = worst_case_usd(row, job.input_tokens_bound, job.max_output_tokens)
-            turns.append(Turn(candidate, row, hold, is_fallback=position > 0))
-        return turns
+        return [
+            self._turn(job, candidate, is_fallback=position > 0)
+            for position, candidate in enumerate(self._route(job))
+        ]
+
+    def _turn(self, job: CompleteChat, candidate: Candidate, *, is_fallback: bool) -> Turn:
+        """Return a candidate's turn if it began now.
+
+        Raises:
+            UnknownPriceError: Nothing says what its call costs.
+        """
+        row = price_of(self._prices, candidate, self._ports.clock.now())
+        hold = worst_case_usd(row, job.input_tokens_bound, job.max_output_tokens)
+        return Turn(candidate, row, hold, is_fallback)
 
     async def _claim(self, run: Run) -> Attempt | NoRoom | Divert | None:
         """Return the claimed attempt; None when the job must not be worked on now."""

@@ -46,6 +46,11 @@ class Run:
     def __post_init__(self) -> None:
         self.hold_usd = self.turns[0].hold_usd
 
+    def begin(self, turn: Turn) -> None:
+        """Let the next candidate's call cost what it costs now."""
+        self.turns = [turn, *self.turns[1:]]
+        self.hold_usd = turn.hold_usd
+
     def go_on(self, failures: int, restart_reason: str | None) -> None:
         """Take the next candidate after a failed attempt."""
         self._next()

@@ -34,6 +34,9 @@ LEDGER_ENTRIES = Table(
     required_text("price_id"),
     Column("input_tokens", Integer, nullable=False),
     Column("output_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("cache_write_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("service_tier", Text),
     Column("neurons_reported", Numeric),
     Column("neurons", Numeric, nullable=False),
     usd("list_cost_usd"),
@@ -44,6 +47,7 @@ LEDGER_ENTRIES = Table(
     Column("latency_ms", Integer, nullable=False),
     Column("corrects", Text),
     moment("occurred_at"),
+    Column("provider_request_id", Text),
     Index("ledger_entries_assumed_idx", "id", postgresql_where=text("assumed")),
     comment="Append-only; one entry per attempt, with the attempt's id",
 )
@@ -89,4 +93,14 @@ BUDGETS = Table(
     Column("changed_at", moment("m").type, nullable=False, server_default=NOW),
     CheckConstraint("held_usd >= 0", name="held_usd"),
     comment="Each budget with its current window's money; the row that claims lock",
+)
+
+ALLOWANCE_DAYS = Table(
+    "allowance_days",
+    METADATA,
+    Column("allowance", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("used", Numeric, nullable=False),
+    CheckConstraint("used >= 0", name="used"),
+    comment="Usage of each UTC day that an allowance covers, until it is used up",
 )

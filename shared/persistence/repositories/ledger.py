@@ -27,6 +27,9 @@ _ENTRY = Batch(
     price_id="text",
     input_tokens="integer",
     output_tokens="integer",
+    cached_tokens="integer",
+    cache_write_tokens="integer",
+    service_tier="text",
     neurons_reported="numeric",
     neurons="numeric",
     list_cost_usd="numeric",
@@ -36,11 +39,13 @@ _ENTRY = Batch(
     assumed="boolean",
     latency_ms="integer",
     occurred_at="timestamptz",
+    provider_request_id="text",
     hold_usd="numeric",
 )
 _COLUMNS = """id, job_id, user_id, key_id, tier, operation, provider, model, model_answered,
-    price_id, input_tokens, output_tokens, neurons_reported, neurons, list_cost_usd, cost_usd,
-    is_fallback, is_error, assumed, latency_ms, occurred_at"""
+    price_id, input_tokens, output_tokens, cached_tokens, cache_write_tokens, service_tier,
+    neurons_reported, neurons, list_cost_usd, cost_usd, is_fallback, is_error, assumed, latency_ms,
+    occurred_at, provider_request_id"""
 _KEYS = "user_id, key_id, tier, provider, model, operation"
 # Upserts and locks go in key order, so that replicas booking side by side cannot deadlock. A window
 # never goes back: around midnight a replica's clock may be behind the one that booked before it.
@@ -164,6 +169,9 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.price_id,
         entry.usage.input_tokens,
         entry.usage.output_tokens,
+        entry.usage.cached_tokens,
+        entry.usage.cache_write_tokens,
+        entry.usage.service_tier,
         entry.usage.neurons,
         entry.neurons,
         entry.list_cost_usd,
@@ -173,5 +181,6 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.assumed,
         entry.latency_ms,
         entry.occurred_at,
+        entry.provider_request_id,
         entry.hold_usd,
     )

@@ -163,7 +163,7 @@ async def test_a_lost_hint_costs_less_than_three_seconds(
     calls: Calls,
 ) -> None:
     await simulator.misbehave("cloudflare", latency_ms=100)
-    async with pipeline(engine, proxy.url, simulator, models, LostHints()) as running:
+    async with pipeline(engine, proxy.url, simulator, models, hint=LostHints()) as running:
         await _pause_soon(running)
         jobs = [await running.submit(new_chat_job(prompt=f"Say {n}")) for n in range(300)]
         shut_at = await _paused_at(running)

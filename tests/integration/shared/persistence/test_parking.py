@@ -10,18 +10,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
-from shared.domain.catalog import Tier
-from shared.domain.gates import CHAT_PAID, WORK_QUEUES, GateActor, GateState
 from shared.domain.outgoing import OutboxRow
-from shared.domain.work import JobContinues, NewJob, NoRoom, SettledJob
+from shared.domain.work import JobContinues, NewJob, SettledJob
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.releasing import AT_ONCE, PostgresParking
-from shared.persistence.repositories.scope_gates import PostgresScopeGates
-from shared.ports.gates import ScopeChange
 from tests.support.chat_jobs import (
     COST,
     HOLD,
@@ -228,36 +224,6 @@ async def test_a_parked_job_leaves_at_its_deadline_to_expire(engine: AsyncEngine
     await change(engine, "UPDATE parked_commands SET deadline = :now", now=now)
     (row,) = await _looked(engine, is_due=False)
     assert row.message == job.command
-
-
-@pytest.mark.parametrize("state", [GateState.PAUSED, GateState.CLOSED])
-async def test_a_resumed_scope_lets_its_parked_jobs_go(
-    engine: AsyncEngine, state: GateState
-) -> None:
-    gates, scope = PostgresScopeGates(engine), BudgetScope.parse("user:user-1")
-
-    async def move(desired: GateState) -> None:
-        await gates.change(ScopeChange(scope, WORK_QUEUES, desired, "why", GateActor.PERSON, "ann"))
-
-    await move(state)
-    job = await submitted(engine)
-    outcome = await PostgresAttempts(engine).claim(claim_of(job))
-    assert isinstance(outcome, NoRoom)
-    await _parked(engine, new_chat_job(), "user:user-1")
-    assert await _looked(engine) == []
-    await move(GateState.RUNNING)
-    assert len(await _looked(engine, is_due=False)) == 1
-
-
-async def test_parked_jobs_of_one_queue_pass_those_of_another(engine: AsyncEngine) -> None:
-    gates, scope = PostgresScopeGates(engine), BudgetScope.parse("provider:cloudflare")
-    await gates.change(
-        ScopeChange(scope, [CHAT_PAID], GateState.PAUSED, "why", GateActor.PERSON, "ann")
-    )
-    await _parked(engine, new_chat_job(), "provider:cloudflare")
-    free = await _parked(engine, new_chat_job(of_user("f", Tier.FREE)), "provider:cloudflare")
-    (row,) = await _looked(engine)
-    assert row.message == free.command
 
 
 async def test_ten_thousand_parked_jobs_cost_nothing_and_a_look_reads_few(

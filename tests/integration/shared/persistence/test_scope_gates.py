@@ -1,7 +1,6 @@
 """One scope's work is held up, slowed or diverted while everybody else's goes on."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,11 +13,9 @@ from shared.domain.catalog import Provider
 from shared.domain.gates import CHAT_PAID, WORK_QUEUES, GateActor, GateState, ScopeGate
 from shared.domain.ids import QueueName
 from shared.domain.jobs import WaitingReason
-from shared.domain.work import Claimed, ClaimRequest, Divert, NewJob, NoRoom
-from shared.persistence.engine import create_engine
+from shared.domain.work import Claimed, Divert, NewJob, NoRoom
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets
-from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.scope_gates import PostgresScopeGates
 from shared.persistence.repositories.timed_gates import PostgresTimedGates
@@ -27,13 +24,11 @@ from tests.support.chat_jobs import (
     COST,
     NOW,
     SetClock,
-    change,
     claim_of,
     ledger_entry,
     new_chat_job,
     of_user,
     rows,
-    settlement_of,
     submitted,
 )
 
@@ -267,57 +262,3 @@ async def test_a_persons_gate_opens_at_its_time_unless_a_budget_wants_it_shut(
     assert await PostgresTimedGates(engine, clock).reopen_due()
     (gate,) = await _gates(engine)
     assert (gate.desired, gate.actor) == (GateState.PAUSED, GateActor.BUDGET)
-
-
-@pytest.fixture
-async def engines(database_url: str) -> AsyncGenerator[list[AsyncEngine]]:
-    """Eight workers' connections."""
-    engines = [create_engine(database_url, pool_size=3) for _ in range(8)]
-    yield engines
-    await asyncio.gather(*(engine.dispose() for engine in engines))
-
-
-@pytest.mark.parametrize("scope", [_USER, "tier:paid", "provider:cloudflare"])
-async def test_a_slowed_scope_keeps_its_cap_across_workers(
-    engines: list[AsyncEngine], scope: str
-) -> None:
-    engine = engines[0]
-    await _move(engine, GateState.SLOWED, scope, concurrency=3)
-    jobs = [new_chat_job() for _ in range(64)]
-    await asyncio.gather(*(PostgresJobs(engine).submit(job) for job in jobs))
-    requests = [claim_of(job, f"worker-{n % 8}") for n, job in enumerate(jobs)]
-    workers = [PostgresAttempts(one) for one in engines]
-    running = "SELECT count(*) FROM attempts WHERE outcome = 'running'"
-
-    async def run(number: int, request: ClaimRequest) -> bool:
-        outcome = await workers[number % 8].claim(request)
-        if isinstance(outcome, NoRoom):
-            assert outcome.scope == scope
-            return False
-        ((most,),) = await rows(engines[number % 8], running)
-        assert isinstance(most, int)
-        assert most <= 3
-        await workers[number % 8].settle(settlement_of(jobs[number], request))
-        return True
-
-    started = await asyncio.gather(*(run(n, request) for n, request in enumerate(requests)))
-    assert sum(started) >= 3
-
-
-async def test_a_slowed_scope_slows_nobody_else(engine: AsyncEngine) -> None:
-    await _move(engine, GateState.SLOWED, concurrency=1)
-    mine = [await submitted(engine) for _ in range(2)]
-    outcomes = [await _claim(engine, job) for job in mine]
-    assert [type(one) for one in outcomes] == [Claimed, NoRoom]
-    assert await _flows(engine)
-
-
-async def test_a_call_of_a_dead_worker_keeps_its_place_until_it_is_charged(
-    engine: AsyncEngine,
-) -> None:
-    await _move(engine, GateState.SLOWED, concurrency=1)
-    first, second = await submitted(engine), await submitted(engine)
-    assert isinstance(await _claim(engine, first), Claimed)
-    assert isinstance(await _claim(engine, second), NoRoom)
-    await change(engine, "UPDATE attempts SET outcome = 'unknown'")
-    assert isinstance(await _claim(engine, second), Claimed)

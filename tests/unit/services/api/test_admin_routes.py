@@ -232,6 +232,8 @@ async def test_the_ledger_is_paged_by_id(bench: ApiBench) -> None:
     assert ([row["id"] for row in rest["data"]], rest["has_more"]) == (["att_2"], False)
     assert first["data"][0]["cost_usd"] == "0.000138"
     assert first["data"][0]["corrects"] is None
+    assert first["data"][0]["provider_request_id"] == "ray-1"
+    assert (first["data"][0]["cached_tokens"], first["data"][0]["neurons_reported"]) == (1, "0.5")
 
 
 async def test_a_clean_reconciliation_has_no_drift(bench: ApiBench) -> None:
@@ -271,7 +273,8 @@ def entry(bench: ApiBench, attempt_id: str) -> LedgerEntry:
         model="m",
         model_answered=None,
         price_id="p",
-        usage=TokenUsage(1, 2),
+        usage=TokenUsage(1, 2, Decimal("0.5"), cached_tokens=1),
+        provider_request_id="ray-1",
         neurons=Decimal(0),
         list_cost_usd=Decimal("0.0001380"),
         cost_usd=Decimal("0.0001380"),

@@ -2,6 +2,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import structlog
+
 from services.cost_aggregator.use_cases.book_usage import BookUsage
 from services.cost_aggregator.use_cases.reopen_gates import ReopenGates
 from shared.domain.jobs import AttemptOutcome
@@ -69,6 +71,35 @@ async def test_an_entry_is_what_the_event_says() -> None:
     assert (entry.neurons, entry.hold_usd) == (Decimal("0.21"), event.hold_usd)
     assert (entry.model_answered, entry.latency_ms) == ("model-v2", 9)
     assert entry.occurred_at == NOW
+
+
+async def test_an_entry_keeps_list_price_and_what_was_paid() -> None:
+    paid = _event().model_copy(
+        update={
+            "list_cost_usd": Decimal("0.5"),
+            "cost_usd": Decimal("0.2"),
+            "provider_request_id": "ray-1",
+            "cached_tokens": 4,
+            "cache_write_tokens": 3,
+            "service_tier": "flex",
+        }
+    )
+    ledger = ScriptedLedger()
+    await BookUsage(ledger, CountedHints())([paid])
+    (entry,) = ledger.entries
+    assert (entry.list_cost_usd, entry.cost_usd) == (Decimal("0.5"), Decimal("0.2"))
+    assert entry.provider_request_id == "ray-1"
+    assert entry.usage == TokenUsage(
+        10, 5, Decimal("0.2"), cached_tokens=4, cache_write_tokens=3, service_tier="flex"
+    )
+
+
+async def test_a_call_that_cost_more_than_its_hold_is_told() -> None:
+    event = _event()
+    dear = event.model_copy(update={"cost_usd": event.hold_usd + Decimal("0.000001")})
+    with structlog.testing.capture_logs() as logs:
+        await BookUsage(ScriptedLedger(), CountedHints())([event, dear])
+    assert [line["attempt_id"] for line in logs] == [event.attempt_id]
 
 
 async def test_moved_gates_are_hinted() -> None:

@@ -1,6 +1,6 @@
 """Starts a private stack, runs the stages on it one after another, and prints what they measured.
 
-python -m benchmarks [accept] [chat] [embed] [ledger] [backlog]
+python -m benchmarks [accept] [chat] [embed] [ledger] [backlog] [gates]
 """
 
 import sys
@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.backlog_stage import backlog
+from benchmarks.gates_stage import gates
 from benchmarks.http_load import Connection, Target
 from benchmarks.ledger_stage import ledger
 from benchmarks.report import Reported
@@ -31,6 +32,7 @@ STAGES: dict[str, Sequence[Stage]] = {
     "embed": (embed,),
     "ledger": (ledger,),
     "backlog": (backlog,),
+    "gates": (gates,),
 }
 
 

@@ -13,7 +13,7 @@ from benchmarks.http_load import Connection, Target, in_flight
 from benchmarks.report import Measured
 from cli.local_stack.ready_file import ReadyFile
 
-_PROMPT: Mapping[str, object] = {
+CHAT: Mapping[str, object] = {
     "messages": [{"role": "user", "content": "Why does the tide come in twice a day?"}]
 }
 _PROVIDER_MS = 500
@@ -76,7 +76,7 @@ async def accept(bench: Bench, total: int = 3000) -> Measured:
 
     async def one(connection: Connection) -> None:
         began = time.perf_counter()
-        status, body = await connection.post("/v1/chat/jobs", _PROMPT)
+        status, body = await connection.post("/v1/chat/jobs", CHAT)
         if status != 202:
             raise RuntimeError(f"not accepted: {status} {body.decode()}")
         latencies.append((time.perf_counter() - began) * 1000)
@@ -123,7 +123,7 @@ async def _chat(bench: Bench, name: str, clients: int, total: int) -> Measured:
 
     async def one(connection: Connection) -> None:
         began = time.perf_counter()
-        _, body = await connection.post("/v1/chat/jobs", _PROMPT)
+        _, body = await connection.post("/v1/chat/jobs", CHAT)
         frame = await connection.last_frame(orjson.loads(body)["id"])
         if frame.get("type") != "job.completed":
             raise RuntimeError(f"not completed: {frame}")

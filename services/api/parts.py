@@ -12,9 +12,15 @@ from shared.domain.routing import RoutingTable
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
 from shared.ports.access import KeyRepository
+from shared.ports.alerts import AlertLog
 from shared.ports.clock import Clock, Ids
 from shared.ports.embeddings import CollectionRepository, VectorStore
-from shared.ports.gates import GateAdministration, GateRepository
+from shared.ports.gates import (
+    AuditTrail,
+    GateAdministration,
+    GateRepository,
+    ScopeGateRepository,
+)
 from shared.ports.invoices import InvoiceRepository
 from shared.ports.messaging import ControlHint, QueueDepths
 from shared.ports.money import BudgetRepository
@@ -33,6 +39,9 @@ class Stores:
     vectors: VectorStore
     gates: GateRepository
     gate_administration: GateAdministration
+    scope_gates: ScopeGateRepository
+    audit: AuditTrail
+    alerts: AlertLog
     budgets: BudgetRepository
     reports: Reports
     reconciliation: ReconciliationRepository

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from shared.settings import (
+    AlertSettings,
     BrokerSettings,
     DatabaseSettings,
     ProcessSettings,
@@ -22,10 +23,15 @@ class Settings:
     database: DatabaseSettings
     broker: BrokerSettings
     routing: RoutingSettings
+    alerts: AlertSettings
 
 
 def load_settings() -> Settings:
     """Read the environment, or end the process with one line that names the mistake."""
     return Settings(
-        load(ProcessSettings), load(DatabaseSettings), load(BrokerSettings), load(RoutingSettings)
+        load(ProcessSettings),
+        load(DatabaseSettings),
+        load(BrokerSettings),
+        load(RoutingSettings),
+        load(AlertSettings),
     )

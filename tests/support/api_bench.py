@@ -22,11 +22,14 @@ from tests.support.fakes_of_collections import MemoryCollections, MemoryVectors
 from tests.support.fakes_of_operations import (
     CountingHint,
     FixedDepths,
+    ListedAudit,
     MemoryBudgets,
     MemoryGates,
     MemoryInvoices,
     MemoryReconciliation,
     MemoryReports,
+    MemoryScopeGates,
+    ScriptedAlerts,
 )
 from tests.support.fakes_of_time import CountingIds, StillClock
 from tests.support.fakes_of_work import MemoryJobs, MemoryKeys, MemoryWatches, RecordingRelay
@@ -52,6 +55,9 @@ class ApiBench:
         self.collections = MemoryCollections()
         self.vectors = MemoryVectors()
         self.gates = MemoryGates()
+        self.scope_gates = MemoryScopeGates()
+        self.audit = ListedAudit()
+        self.alerts = ScriptedAlerts(self.clock)
         self.budgets = MemoryBudgets(self.clock)
         self.reports = MemoryReports()
         self.reconciliation = MemoryReconciliation()
@@ -98,6 +104,9 @@ class ApiBench:
                 vectors=self.vectors,
                 gates=self.gates,
                 gate_administration=self.gates,
+                scope_gates=self.scope_gates,
+                audit=self.audit,
+                alerts=self.alerts,
                 budgets=self.budgets,
                 reports=self.reports,
                 reconciliation=self.reconciliation,

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
-from shared.domain.work import ClaimOutcome, ClaimRequest, SettledJob, Settlement
+from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, SettledJob, Settlement
 from shared.messages.frames import FRAME, Frame
 
 
@@ -25,9 +25,7 @@ class RecordingAttempts:
     checkpoints: list[tuple[AttemptId, int, str]] = field(
         default_factory=list[tuple[AttemptId, int, str]]
     )
-    parked: list[tuple[str, datetime, OutgoingMessage]] = field(
-        default_factory=list[tuple[str, datetime, OutgoingMessage]]
-    )
+    parked: list[Parking] = field(default_factory=list[Parking])
     given_back: list[DelayedMessage] = field(default_factory=list[DelayedMessage])
     expired: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
     refused: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -45,11 +43,8 @@ class RecordingAttempts:
         frame = self.committed_frame or settlement.terminal_frame
         return SettledJob(applied=True, outbox=outbox, terminal_frame=frame)
 
-    async def park(
-        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
-    ) -> None:
-        del job_id
-        self.parked.append((scope, until, command))
+    async def park(self, parking: Parking) -> None:
+        self.parked.append(parking)
 
     async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
         del job_id, worker

@@ -35,6 +35,7 @@ STATUS_BY_CODE: Final[dict[RefusalCode, int]] = {
     RefusalCode.EMBEDDING_FIXED: 409,
     RefusalCode.PAYLOAD_TOO_LARGE: 413,
     RefusalCode.INTERNAL_ERROR: 500,
+    RefusalCode.BUDGET_EXCEEDED: 429,
     RefusalCode.QUEUE_CLOSED: 503,
     RefusalCode.UNAVAILABLE: 503,
 }
@@ -43,6 +44,7 @@ _TYPE_BY_STATUS: Final[dict[int, str]] = {
     403: "permission_error",
     404: "not_found_error",
     409: "conflict_error",
+    429: "rate_limit_error",
     500: "server_error",
     503: "unavailable_error",
 }
@@ -113,6 +115,8 @@ def problem_response(refusal: RefusedError) -> Response:
     headers: dict[str, str] = {}
     if refusal.retry_after is not None:
         headers["retry-after"] = str(max(1, round(refusal.retry_after.total_seconds())))
+    if refusal.code is RefusalCode.BUDGET_EXCEEDED:
+        headers["x-should-retry"] = "false"
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     return Response(

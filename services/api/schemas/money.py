@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.domain.budgets import ThresholdAction
 from shared.domain.ledger import LedgerEntry
 from shared.messages.frames import Usd
 from shared.ports.money import BudgetState
@@ -17,6 +18,7 @@ class ThresholdView(BaseModel):
     at_usd: Usd
     action: str
     queues: list[str]
+    concurrency: int | None
 
 
 class BudgetView(BaseModel):
@@ -142,7 +144,12 @@ def budget_view(state: BudgetState) -> BudgetView:
         window=budget.window,
         limit_usd=budget.limit_usd,
         thresholds=[
-            ThresholdView(at_usd=one.at_usd, action=one.action, queues=list(one.queues))
+            ThresholdView(
+                at_usd=one.at_usd,
+                action=one.action,
+                queues=list(one.queues),
+                concurrency=one.concurrency if one.action is ThresholdAction.SLOW else None,
+            )
             for one in budget.thresholds
         ],
         window_start=state.window_start,

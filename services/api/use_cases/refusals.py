@@ -27,6 +27,7 @@ class RefusalCode(StrEnum):
     LEDGER_MOVED = "ledger_moved"
     EMBEDDING_FIXED = "embedding_fixed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    BUDGET_EXCEEDED = "budget_exceeded"
     QUEUE_CLOSED = "queue_closed"
     UNAVAILABLE = "unavailable"
     INTERNAL_ERROR = "internal_error"

@@ -73,7 +73,7 @@ class Acceptance:
             RefusedError: The queue is closed, or the idempotency key was used with another request.
             DatabaseUnavailableError: It is unknown whether the job exists.
         """
-        await self.gates.admit(job.queue)
+        await self.gates.admit(job.queue, job.caller)
         outcome = await self.jobs.submit(job)
         if isinstance(outcome, IdempotencyConflict):
             raise RefusedError(

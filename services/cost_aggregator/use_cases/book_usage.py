@@ -1,6 +1,6 @@
 """Books usage events: each attempt once, whatever the broker does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -14,11 +14,17 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class BookUsage:
-    """Idempotent by attempt id: repeats find their entry and change nothing."""
+    """Idempotent by attempt id: repeats find their entry and change nothing.
 
-    def __init__(self, ledger: Ledger, hint: ControlHint) -> None:
+    `on_alert` is told after a commit that has fired thresholds.
+    """
+
+    def __init__(
+        self, ledger: Ledger, hint: ControlHint, on_alert: Callable[[], None] = lambda: None
+    ) -> None:
         self._ledger = ledger
         self._hint = hint
+        self._on_alert = on_alert
 
     async def __call__(self, events: Sequence[UsageRecorded]) -> None:
         """Book events in one commit.
@@ -32,10 +38,10 @@ class BookUsage:
                 # A bound on tokens or a rate is too low, so that a hard limit may be overrun.
                 _log.warning("usage.above_hold", attempt_id=entry.id, price_id=entry.price_id)
         booked = await self._ledger.book(entries)
-        for alert in booked.alerts:
-            _log.warning("budget.alert", alert=alert)
         if booked.gates_moved:
             await self._hint.send()
+        if booked.alerts:
+            self._on_alert()
 
 
 def _entry(event: UsageRecorded) -> LedgerEntry:

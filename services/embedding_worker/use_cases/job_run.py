@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from services.embedding_worker.policies.batches import Batch, batches_of, halves_of
 from services.embedding_worker.policies.targets import Target
@@ -10,11 +11,12 @@ from shared.domain.collections import EmbeddingWork
 from shared.domain.ids import QueueName
 from shared.domain.jobs import JobKind
 from shared.domain.outgoing import OutgoingMessage
-from shared.domain.pricing import PriceRow
+from shared.domain.pricing import PriceRow, worst_case_usd
 from shared.domain.routing import Candidate
 from shared.messages.commands import EmbedTexts
 
 _JOBS_EXCHANGE = "jobs"
+_A_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class JobRun:
         batches: The first is next.
         is_held: Whether the job's lease is ours.
         has_stored: Whether a batch of this run has its vectors.
+        is_diverted: Whether the cheaper target is asked first, where that is free to choose.
     """
 
     order: Order
@@ -58,6 +61,7 @@ class JobRun:
     batches: list[Batch] = field(init=False)
     is_held: bool = False
     has_stored: bool = False
+    is_diverted: bool = False
 
     def __post_init__(self) -> None:
         self.batches = [*batches_of(self.work.texts, self.target.limits)]
@@ -96,3 +100,19 @@ class JobRun:
         self.targets = self.targets[1:]
         left = [text for batch in self.batches for text in batch]
         self.batches = [*batches_of(left, self.target.limits)]
+
+    def divert(self) -> None:
+        """Ask the cheaper target first, unless vectors of this job lie in a space already."""
+        self.is_diverted = True
+        if self.work.space_id is None and not self.has_stored:
+            cheapest_first = sorted(self.targets, key=lambda target: _token_usd(target.price))
+            self.targets = [
+                replace(target, is_fallback=position > 0)
+                for position, target in enumerate(cheapest_first)
+            ]
+            left = [text for batch in self.batches for text in batch]
+            self.batches = [*batches_of(left, self.target.limits)]
+
+
+def _token_usd(price: PriceRow) -> Decimal:
+    return worst_case_usd(price, _A_MILLION, 0)

@@ -1,4 +1,4 @@
-"""The ledger, its rollups, budgets and alerts."""
+"""The ledger, its rollups and budgets."""
 
 from sqlalchemy import (
     ARRAY,
@@ -7,7 +7,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    Identity,
     Index,
     Integer,
     Numeric,
@@ -18,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.persistence.models.metadata import METADATA, moment, required_text, usd
+from shared.persistence.models.metadata import METADATA, NOW, moment, required_text, usd
 
 LEDGER_ENTRIES = Table(
     "ledger_entries",
@@ -102,13 +101,14 @@ BUDGETS = Table(
     "budgets",
     METADATA,
     Column("scope", Text, primary_key=True),
-    required_text("window"),
+    Column("window", Text, primary_key=True),
     Column("limit_usd", Numeric),
     Column("thresholds", JSONB, nullable=False),
     moment("window_start"),
     usd("spent_usd"),
     usd("held_usd"),
     Column("fired", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("changed_at", moment("m").type, nullable=False, server_default=NOW),
     CheckConstraint("held_usd >= 0", name="held_usd"),
     comment="Each budget with its current window's money; the row that claims lock",
 )
@@ -121,16 +121,4 @@ ALLOWANCE_DAYS = Table(
     Column("used", Numeric, nullable=False),
     CheckConstraint("used >= 0", name="used"),
     comment="Usage of each UTC day that an allowance covers, until it is used up",
-)
-
-ALERTS = Table(
-    "alerts",
-    METADATA,
-    Column("scope", Text, primary_key=True),
-    Column("window_start", moment("w").type, primary_key=True),
-    Column("threshold", Text, primary_key=True),
-    Column("id", BigInteger, Identity(), nullable=False),
-    usd("spent_usd"),
-    moment("fired_at"),
-    comment="Fired thresholds: one per budget, window and threshold",
 )

@@ -131,13 +131,14 @@ _BOOK = text(f"""
         SELECT b.*, greatest(b.window_start, CASE b."window"
             WHEN 'day' THEN CAST(:day AS timestamptz) ELSE CAST(:month AS timestamptz) END
         ) AS current_start
-        FROM budgets b WHERE b.scope IN (SELECT scope FROM counted) ORDER BY b.scope FOR UPDATE
+        FROM budgets b WHERE b.scope IN (SELECT scope FROM counted)
+        ORDER BY b.scope, b."window" FOR UPDATE
     ),
     change AS (
-        SELECT c.scope, sum(c.hold_usd) AS hold_usd,
+        SELECT b.scope, b."window", sum(c.hold_usd) AS hold_usd,
             coalesce(sum(c.cost_usd) FILTER (WHERE c.occurred_at >= b.current_start), 0)
                 AS cost_usd
-        FROM counted c JOIN budget b USING (scope) GROUP BY c.scope
+        FROM counted c JOIN budget b USING (scope) GROUP BY b.scope, b."window"
     ),
     spent AS (
         UPDATE budgets b SET
@@ -146,9 +147,18 @@ _BOOK = text(f"""
                 + c.cost_usd,
             held_usd = greatest(0, o.held_usd - c.hold_usd),
             fired = CASE WHEN o.window_start < o.current_start THEN '{{}}' ELSE o.fired END
-        FROM budget o JOIN change c USING (scope) WHERE b.scope = o.scope
+        FROM budget o JOIN change c USING (scope, "window")
+        WHERE b.scope = o.scope AND b."window" = o."window"
         RETURNING b.scope, b."window", b.limit_usd, b.thresholds, b.window_start, b.spent_usd,
             b.held_usd, b.fired
+    ),
+    woken AS (
+        UPDATE parking_lots l SET look_at = now() FROM (
+            SELECT scope, queue FROM parking_lots
+            WHERE scope IN (SELECT scope FROM counted) AND look_at > now()
+            ORDER BY scope, queue FOR UPDATE
+        ) AS marked
+        WHERE l.scope = marked.scope AND l.queue = marked.queue
     )
     SELECT (SELECT count(*) FROM entry) AS entries, spent.*
     FROM (SELECT 1) AS one LEFT JOIN spent ON true
@@ -207,12 +217,9 @@ async def book_within(
         "month": Window.MONTH.start(now),
     }
     rows = (await connection.execute(_BOOK, parameters)).mappings().all()
-    fired = [await fire(connection, row, now) for row in rows if row["scope"] is not None]
-    return Booked(
-        entries=rows[0]["entries"],
-        alerts=[alert for alerts, _ in fired for alert in alerts],
-        gates_moved=any(moved for _, moved in fired),
-    )
+    budgets = [row for row in rows if row["scope"] is not None]
+    alerts, gates_moved = await fire(connection, budgets, now)
+    return Booked(rows[0]["entries"], alerts, gates_moved=gates_moved)
 
 
 def _reference_values(price: ReferencePrice) -> Sequence[object]:

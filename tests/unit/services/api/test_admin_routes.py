@@ -5,7 +5,7 @@ import pytest
 
 from services.api.use_cases.authenticate import secret_hash
 from shared.domain.catalog import Operation, Provider, Tier
-from shared.domain.gates import CHAT_FREE, QueueActual
+from shared.domain.gates import CHAT_FREE, WORK_QUEUES, QueueActual
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
 from shared.domain.ledger import LedgerEntry
 from shared.domain.usage import TokenUsage
@@ -124,15 +124,15 @@ async def test_a_budget_is_replaced_read_and_removed(bench: ApiBench) -> None:
                 {
                     "at_usd": "0.1",
                     "action": "alert",
-                    "queues": [
-                        "chat.free",
-                        "chat.paid",
-                        "chat.premium",
-                        "embed.interactive",
-                        "embed.bulk",
-                    ],
+                    "queues": [*WORK_QUEUES],
+                    "concurrency": None,
                 },
-                {"at_usd": "10", "action": "pause", "queues": ["embed.bulk"]},
+                {
+                    "at_usd": "10",
+                    "action": "pause",
+                    "queues": ["embed.bulk"],
+                    "concurrency": None,
+                },
             ],
             "window_start": "2026-11-01T00:00:00Z",
             "window_end": "2026-12-01T00:00:00Z",

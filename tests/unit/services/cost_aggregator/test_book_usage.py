@@ -110,14 +110,13 @@ async def test_moved_gates_are_hinted() -> None:
     assert hints.sent == 1
 
 
-async def test_every_alert_is_told() -> None:
+async def test_alerts_are_delivered_at_once() -> None:
+    told: list[str] = []
     ledger = ScriptedLedger(Booked(2, ("first", "second"), gates_moved=False))
-    with structlog.testing.capture_logs() as logs:
-        await BookUsage(ledger, CountedHints())([_event()])
-    assert [line["alert"] for line in logs if line["event"] == "budget.alert"] == [
-        "first",
-        "second",
-    ]
+    await BookUsage(ledger, CountedHints(), lambda: told.append("fired"))([_event()])
+    assert told == ["fired"]
+    await BookUsage(ScriptedLedger(), CountedHints(), lambda: told.append("again"))([_event()])
+    assert told == ["fired"]
 
 
 async def test_reopened_gates_are_hinted() -> None:

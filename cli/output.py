@@ -16,6 +16,7 @@ from cli.local_stack.plan import UnusablePlanError
 from cli.local_stack.servers import ServerFailedError
 from shared.domain.errors import SluicewayError
 
+_WIDEST = 10_000
 _KNOWN_FAILURES = (
     ApiFailedError,
     HomeInUseError,
@@ -47,7 +48,8 @@ def print_table(rows: Sequence[JsonObject], columns: Sequence[str]) -> None:
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console(soft_wrap=True).print(table)
+    # As wide as its cells: a number that is cut off is worse than a line that wraps.
+    Console(soft_wrap=True, width=_WIDEST).print(table)
 
 
 def print_fields(value: Mapping[str, JsonValue]) -> None:

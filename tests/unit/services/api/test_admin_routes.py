@@ -10,7 +10,7 @@ from shared.domain.ids import AttemptId, JobId, KeyId, UserId
 from shared.domain.ledger import LedgerEntry
 from shared.domain.usage import TokenUsage
 from shared.ports.gates import WorkerActual
-from shared.ports.money import UsageRow
+from shared.ports.reports import UsageRow
 from tests.support.api_bench import ApiBench
 
 
@@ -202,6 +202,8 @@ async def test_usage_rows_carry_their_groups_keys(bench: ApiBench) -> None:
             "p50_ms": 5,
             "p95_ms": 9,
             "p99_ms": None,
+            "list_cost_usd": "0",
+            "openai_only_usd": "0",
         }
     ]
 
@@ -245,8 +247,12 @@ async def test_a_clean_reconciliation_has_no_drift(bench: ApiBench) -> None:
         "duplicate_entries": 0,
         "open_holds": 0,
         "expired_holds": 0,
+        "holds_without_attempts_usd": "0",
         "assumed": {"count": 0, "cost_usd": "0"},
+        "corrections": {"count": 0, "cost_usd": "0"},
+        "in_flight_usd": "0",
         "drift_usd": "0",
+        "last_run": None,
     }
 
 

@@ -3,12 +3,13 @@
 python -m benchmarks [accept] [chat] [embed] [ledger]
 """
 
-import asyncio
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+
+import uvloop
 
 from benchmarks.http_load import Connection, Target
 from benchmarks.ledger_stage import ledger
@@ -46,7 +47,7 @@ def main() -> None:
         home = Path(folder) / "home"
         scale = {"api": 1, "inference": 1, "embedding": 1, "aggregator": 1}
         options = StackOptions(home=home, ready_file=home / "ready.json", api_port=0, scale=scale)
-        asyncio.run(run_stack(options, use))
+        uvloop.run(run_stack(options, use))
 
 
 if __name__ == "__main__":

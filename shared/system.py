@@ -1,10 +1,23 @@
-"""The real clock and the real source of identifiers, behind the ports of the same shape."""
+"""The real clock, the real source of identifiers, and the process's garbage collector."""
 
+import gc
 import os
 import time
 from datetime import UTC, datetime
 
 _RANDOM_BYTES = 10
+_YOUNG_OBJECTS = 50_000
+
+
+def collect_garbage_seldom() -> None:
+    """Spare a long-running process most of its collections; call it once all is imported.
+
+    Messages and rows die by their reference counts. Looking through everything that was imported
+    for cycles took 9 % of the API's processor time (measured 2026-11).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
 
 
 class SystemClock:

@@ -6,6 +6,7 @@ the node's data belongs to its name.
 """
 
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def node_environment(folder: Path, identity: BrokerIdentity, ports: BrokerPorts)
         for name, value in inherited_environment().items()
         if not name.startswith(("RABBITMQ_", "ERL_"))
     }
+    schedulers = max(1, (os.cpu_count() or 1) // 2)
     return inherited | {
         "HOME": str(folder),
         "RABBITMQ_NODENAME": identity.node,
@@ -103,7 +105,10 @@ def node_environment(folder: Path, identity: BrokerIdentity, ports: BrokerPorts)
         # The script then becomes the node instead of staying as its parent: one process to watch.
         "RUNNING_UNDER_SYSTEMD": "true",
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-            "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1} "
+            # Half of the cores: on two, the second scheduler mostly wakes the first (a fifth of the
+            # node's processor time, measured 2026-11). No spinning while there is nothing to do.
+            f"+S {schedulers}:{schedulers} +sbwt none +sbwtdcpu none +sbwtdio none "
+            "-kernel inet_dist_use_interface {127,0,0,1} "
             # At its end the management plugin waits 5 s for an answer that cannot come (3.10); by
             # then all queues are closed.
             "-kernel shutdown_timeout 1000"

@@ -79,6 +79,7 @@ def _job_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[AP
     acceptance = Acceptance(
         parts.stores.jobs,
         gates,
+        parts.broker.watches,
         parts.broker.flush,
         parts.routing,
         parts.clock,

@@ -42,7 +42,7 @@ from shared.settings import (
     RoutingSettings,
     load,
 )
-from shared.system import RandomIds, SystemClock
+from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _OPEN_FILES_WITHOUT_LIMIT: Final = 1_048_576
 _KEEP_ALIVE_SECONDS = 75
@@ -58,6 +58,7 @@ def main() -> int:
     process = load(ProcessSettings)
     configure(process.name, process.log_level)
     _raise_open_files_limit()
+    collect_garbage_seldom()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             database = Database(load(DatabaseSettings).url, SystemClock())

@@ -14,6 +14,7 @@ from services.api.use_cases.watching import Watch
 from shared.domain.errors import BrokerUnavailableError
 from shared.domain.ids import JobId, QueueName
 from shared.domain.outgoing import OutboxRow
+from shared.domain.work import NewJob
 from shared.observability.metrics import Metrics
 from shared.ports.messaging import QueueDepth
 from shared.providers.routing_file import load_routing_table
@@ -27,6 +28,9 @@ class NoBroker:
     def watch(self, job_id: JobId) -> AbstractAsyncContextManager[Watch]:
         """Refuse."""
         raise BrokerUnavailableError(f"there is no broker to watch {job_id} on")
+
+    def expect(self, job: NewJob) -> None:
+        """Keep nothing."""
 
     async def depths(self, queues: Sequence[QueueName]) -> Mapping[QueueName, QueueDepth]:
         """Refuse."""

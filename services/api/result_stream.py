@@ -7,7 +7,7 @@ every reconnect — so that the broker may lose any of them.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -15,16 +15,17 @@ from typing import Final
 
 import structlog
 from aio_pika.abc import (
-    AbstractIncomingMessage,
     AbstractRobustChannel,
     AbstractRobustConnection,
     AbstractRobustQueue,
 )
 from aio_pika.exceptions import AMQPError
+from aiormq.abc import DeliveredMessage
 from pydantic import ValidationError
 
 from services.api.use_cases.watching import Missed, Received, Watch
 from shared.domain.ids import JobId
+from shared.domain.work import NewJob
 from shared.messages.frames import FRAME, lane_pattern, stream_key
 from shared.messaging.topology import STREAM, results_queue
 
@@ -33,6 +34,10 @@ _BROKER_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 1.0
 _DISMISSAL_SECONDS: Final = 2.0
 _LINGER: Final = timedelta(minutes=1)
+_EXPECTED_SECONDS: Final = 5.0
+_EXPECTED_FRAMES: Final = 32
+_MOST_EXPECTED: Final = 2_000
+"""Most clients watch a job at once or not at all; all that is kept for them fits into 20 MB."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -53,6 +58,8 @@ class ResultStream:
         self._on_watchers = on_watchers
         self._queue: AbstractRobustQueue | None = None
         self._watches: dict[str, set[Watch]] = {}
+        self._watcher_count = 0
+        self._expected: OrderedDict[JobId, tuple[float, Watch]] = OrderedDict()
         self._watchers_by_lane: Counter[str] = Counter()
         self._idle_since: dict[str, float] = {}
         self._bound: set[str] = set()
@@ -93,13 +100,10 @@ class ResultStream:
     @asynccontextmanager
     async def watch(self, job_id: JobId) -> AsyncGenerator[Watch]:
         """Collect the job's frames from now on until the block ends."""
-        key, lane, watch = stream_key(job_id), lane_pattern(job_id), Watch()
+        lane, watch = lane_pattern(job_id), self._joined(job_id)
         if self._is_closed:
             watch.miss(Missed.CLOSED)
-        self._watches.setdefault(key, set()).add(watch)
-        self._watchers_by_lane[lane] += 1
-        self._idle_since.pop(lane, None)
-        self._count()
+        self._count(+1)
         try:
             # Cancelling a call to the broker would close the channel under every watcher.
             if lane not in self._bound:
@@ -110,7 +114,19 @@ class ResultStream:
             yield watch
         finally:
             # Nothing is awaited here: a cancelled watcher could not finish it.
-            self._leave(key, lane, watch)
+            self._leave(job_id, watch)
+            self._count(-1)
+            self._left.set()
+
+    def expect(self, job: NewJob) -> None:
+        """Keep the frames of a job that is about to be queued, if its lane is bound already."""
+        now = asyncio.get_running_loop().time()
+        self._forget_expected(now)
+        if self._is_closed or not self._is_bound or lane_pattern(job.id) not in self._bound:
+            return
+        watch = Watch(job, _EXPECTED_FRAMES)
+        self._join(job.id, watch)
+        self._expected[job.id] = (now, watch)
 
     async def dismiss_watchers(self) -> None:
         """Tell every watcher, present and future, to leave, and give them a moment for it."""
@@ -119,7 +135,7 @@ class ResultStream:
             watch.miss(Missed.CLOSED)
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISMISSAL_SECONDS):
-                while self._watches:
+                while self._watcher_count:
                     self._left.clear()
                     await self._left.wait()
 
@@ -132,7 +148,32 @@ class ResultStream:
             await asyncio.wait([self._upkeep])
         await self._channel.close()
 
-    def _leave(self, key: str, lane: str, watch: Watch) -> None:
+    def _joined(self, job_id: JobId) -> Watch:
+        """Return the watch that has been kept for the job's first watcher, or a new one."""
+        expected = self._expected.pop(job_id, None)
+        if expected is not None:
+            expected[1].begin()
+            return expected[1]
+        watch = Watch()
+        self._join(job_id, watch)
+        return watch
+
+    def _join(self, job_id: JobId, watch: Watch) -> None:
+        lane = lane_pattern(job_id)
+        self._watches.setdefault(stream_key(job_id), set()).add(watch)
+        self._watchers_by_lane[lane] += 1
+        self._idle_since.pop(lane, None)
+
+    def _forget_expected(self, now: float) -> None:
+        while self._expected:
+            job_id, (kept_at, watch) = next(iter(self._expected.items()))
+            if now - kept_at < _EXPECTED_SECONDS and len(self._expected) < _MOST_EXPECTED:
+                return
+            del self._expected[job_id]
+            self._leave(job_id, watch)
+
+    def _leave(self, job_id: JobId, watch: Watch) -> None:
+        key, lane = stream_key(job_id), lane_pattern(job_id)
         watches = self._watches[key]
         watches.discard(watch)
         if not watches:
@@ -141,8 +182,6 @@ class ResultStream:
         if not self._watchers_by_lane[lane]:
             del self._watchers_by_lane[lane]
             self._idle_since[lane] = asyncio.get_running_loop().time()
-        self._left.set()
-        self._count()
 
     async def _bind(self, lane: str) -> None:
         try:
@@ -183,8 +222,10 @@ class ResultStream:
             await declared.bind(STREAM, lane, robust=False)
             self._bound.add(lane)
         if not self._is_consuming:
-            await declared.consume(
-                self._hear, no_ack=True, consumer_tag=self._boot_id, robust=False
+            # aio-pika's own messages are made for acknowledging; frames need none, by the thousand.
+            channel = await self._channel.get_underlay_channel()
+            await channel.basic_consume(
+                declared.name, self._hear, no_ack=True, consumer_tag=self._boot_id
             )
             self._is_consuming = True
         self._queue = declared
@@ -207,7 +248,7 @@ class ResultStream:
         self._is_bound = False
         self._look.set()
 
-    async def _hear(self, message: AbstractIncomingMessage) -> None:
+    async def _hear(self, message: DeliveredMessage) -> None:
         watches = self._watches.get(message.routing_key or "")
         if not watches:
             return
@@ -222,5 +263,6 @@ class ResultStream:
     def _every_watch(self) -> list[Watch]:
         return [watch for watches in self._watches.values() for watch in watches]
 
-    def _count(self) -> None:
-        self._on_watchers(sum(len(watches) for watches in self._watches.values()))
+    def _count(self, change: int) -> None:
+        self._watcher_count += change
+        self._on_watchers(self._watcher_count)

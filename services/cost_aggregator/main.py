@@ -30,7 +30,7 @@ from shared.persistence.schema import is_migrated
 from shared.ports.messaging import Outbox
 from shared.ports.money import Ledger
 from shared.ports.work import LeaseRepository
-from shared.system import RandomIds, SystemClock
+from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _SWEEP_PERIOD = timedelta(seconds=1)
 _REOPEN_PERIOD = timedelta(seconds=1)
@@ -109,6 +109,7 @@ def main() -> None:
     """Start the process."""
     settings = load_settings()
     logging.configure(settings.process.name, settings.process.log_level)
+    collect_garbage_seldom()
     uvloop.run(work(settings))
 
 

@@ -48,7 +48,7 @@ from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
-from shared.system import RandomIds, SystemClock
+from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _EXPERIMENT = "cloudflare"
 _INDEX_PERIOD = timedelta(seconds=2)
@@ -137,6 +137,7 @@ async def run(settings: Settings, adapters: Adapters) -> None:
         models=adapters.models,
         committed=worker.relay,
         publisher=connections.publisher,
+        frames=connections.frames,
         gate=worker.keeper,
         clock=clock,
         ids=ids,
@@ -173,6 +174,7 @@ def main() -> None:
     """Start the process."""
     settings = load_settings()
     logging.configure(settings.process.name, settings.process.log_level)
+    collect_garbage_seldom()
     uvloop.run(work(settings))
 
 

@@ -37,7 +37,7 @@ from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
-from shared.system import RandomIds, SystemClock
+from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _EXPERIMENT = "cloudflare"
 
@@ -128,6 +128,7 @@ def main() -> None:
     """Start the process."""
     settings = load_settings()
     logging.configure(settings.process.name, settings.process.log_level)
+    collect_garbage_seldom()
     uvloop.run(work(settings))
 
 

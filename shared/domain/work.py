@@ -9,10 +9,11 @@ from enum import StrEnum
 from shared.domain.access import Caller
 from shared.domain.catalog import Provider
 from shared.domain.ids import AttemptId, JobId, QueueName
-from shared.domain.jobs import AttemptOutcome, JobKind, OnInterrupt, Waiting
+from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus, OnInterrupt, Waiting
+from shared.domain.money import ZERO_USD
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.usage import NO_USAGE, TokenUsage
-from shared.domain.views import ErrorView
+from shared.domain.views import ErrorView, JobView
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,32 @@ class NewJob:
     metadata_json: str | None
     created_at: datetime
     command: OutgoingMessage
+
+
+def queued_view(job: NewJob) -> JobView:
+    """Return a job as its owner sees it right after it was accepted."""
+    return JobView(
+        id=job.id,
+        kind=job.kind,
+        status=JobStatus.QUEUED,
+        queue=job.queue,
+        model_requested=job.model,
+        created_at=job.created_at,
+        started_at=None,
+        finished_at=None,
+        deadline=job.deadline,
+        waiting=None,
+        result_json=None,
+        error=None,
+        provider=None,
+        model=None,
+        usage=NO_USAGE,
+        cost_usd=ZERO_USD,
+        is_fallback=False,
+        latency_ms=None,
+        metadata_json=job.metadata_json,
+        attempts=(),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,10 +67,11 @@ class JobReset(Message):
 
 
 class JobCompleted(Message):
-    """The job's result."""
+    """The job's result. `attempt` is the one whose text a chat's result is; None elsewhere."""
 
     type: Literal["job.completed"] = "job.completed"
     job_id: JobId
+    attempt: int | None = None
     result: JsonValue
     usage: UsageFrame
     cost_usd: Usd

@@ -14,9 +14,8 @@ from shared.domain.errors import DatabaseUnavailableError
 def lost_to_company(error: BaseException) -> bool:
     """Tell whether a statement was rolled back only because of what ran beside it."""
     cause = error.__cause__
-    return isinstance(cause, DBAPIError) and isinstance(
-        cause.orig, DeadlockDetected | SerializationFailure
-    )
+    original = cause.orig if isinstance(cause, DBAPIError) else cause
+    return isinstance(original, DeadlockDetected | SerializationFailure)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Workers AI over HTTP: one pool of connections, and tokens that rotate.
+"""Workers AI over HTTP: a stack of connections, and tokens that rotate.
 
 Invariant: a response that is handed out has status 2xx, and it is closed however its reader ends;
 every other status is raised as what Cloudflare says in its body.
@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 import orjson
@@ -15,17 +16,20 @@ import orjson
 from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import ProviderPermanentError, ProviderTransientError
 from shared.providers.cloudflare_shapes import error_code
+from shared.providers.connection_stack import ConnectionStack
 from shared.providers.errors import Refusal, refusal_error
 from shared.providers.json_reading import JsonObject, MalformedAnswerError, decode_object
 from shared.providers.limits import Deadline, TimeLimits
+from shared.providers.proxies import proxy_for
 from shared.providers.trust import trusted_authorities
 
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _UNAUTHORIZED = 401
 _SET_ASIDE_SECONDS = 60.0
 _GATEWAY_HOST = "gateway.ai.cloudflare.com"
-_MOST_CONNECTIONS = 1000
-_KEEPALIVE_SECONDS = 30.0
+_ONE_CONNECTION = httpx.Limits(
+    max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +88,23 @@ class CloudflareConnection:
     def __init__(self, account: CloudflareAccount, limits: TimeLimits) -> None:
         self._account = account
         self._tokens = TokenRotation(account.tokens)
-        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if account.gateway_id:
-            headers["cf-aig-gateway-id"] = account.gateway_id
-        self._client = httpx.AsyncClient(
-            headers=headers,
-            http2=False,
-            verify=trusted_authorities(),
-            timeout=httpx.Timeout(None, connect=limits.connect, pool=limits.connect),
-            limits=httpx.Limits(
-                max_connections=_MOST_CONNECTIONS,
-                max_keepalive_connections=_MOST_CONNECTIONS,
-                keepalive_expiry=_KEEPALIVE_SECONDS,
-            ),
+            self._headers["cf-aig-gateway-id"] = account.gateway_id
+        timeout = httpx.Timeout(None, connect=limits.connect, pool=limits.connect)
+        self._extensions = {"timeout": timeout.as_dict()}
+        self._connections = ConnectionStack(
+            partial(
+                httpx.AsyncHTTPTransport,
+                verify=trusted_authorities(),
+                limits=_ONE_CONNECTION,
+                proxy=proxy_for(account.base_url),
+            )
         )
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._connections.aclose()
 
     @asynccontextmanager
     async def post(
@@ -129,12 +132,12 @@ class CloudflareConnection:
         clock = asyncio.get_running_loop()
         while True:
             token = self._tokens.next(clock.time())
-            authorization = {"authorization": f"Bearer {token}"}
-            request = self._client.build_request(
-                "POST", url, content=content, headers=authorization
+            headers = {**self._headers, "authorization": f"Bearer {token}"}
+            request = httpx.Request(
+                "POST", url, headers=headers, content=content, extensions=self._extensions
             )
             async with deadline.waiting():
-                response = await self._client.send(request, stream=True)
+                response = await self._connections.handle_async_request(request)
             if response.status_code != _UNAUTHORIZED:
                 return response
             if not self._tokens.set_aside(token, clock.time()):

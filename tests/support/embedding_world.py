@@ -22,6 +22,7 @@ from shared.domain.pricing import ModelKind, PriceRow
 from shared.domain.routing import Candidate
 from shared.messages.commands import EmbedTexts
 from tests.support.fake_providers import ScriptedEmbeddingModel
+from tests.support.fakes_of_chat import FrameLog
 from tests.support.fakes_of_embedding import (
     MemoryEmbeddings,
     RecordingBroker,
@@ -71,6 +72,7 @@ class EmbeddingWorld:
     openai: ScriptedEmbeddingModel = field(default_factory=ScriptedEmbeddingModel)
     gate: SteppingGate = field(default_factory=SteppingGate)
     broker: RecordingBroker = field(default_factory=RecordingBroker)
+    frames: FrameLog = field(default_factory=FrameLog)
     route: FixedRoute = field(default_factory=FixedRoute)
     clock: StillClock = field(default_factory=StillClock)
 
@@ -92,6 +94,7 @@ class EmbeddingWorld:
             models={Provider.CLOUDFLARE: self.cloudflare, Provider.OPENAI: self.openai},
             committed=self.broker,
             publisher=self.broker,
+            frames=self.frames,
             gate=self.gate,
             clock=self.clock,
             ids=CountingIds(),

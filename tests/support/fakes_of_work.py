@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from decimal import Decimal
 
 import orjson
 from pydantic import JsonValue
@@ -14,9 +13,8 @@ from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId, KeyId, UserId
 from shared.domain.jobs import JobStatus
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
-from shared.domain.usage import NO_USAGE
 from shared.domain.views import JobView, StreamState
-from shared.domain.work import IdempotencyConflict, NewJob, SubmitOutcome, Submitted
+from shared.domain.work import IdempotencyConflict, NewJob, SubmitOutcome, Submitted, queued_view
 
 
 class MemoryJobs:
@@ -38,7 +36,7 @@ class MemoryJobs:
                 return IdempotencyConflict(earlier.id)
         self.submitted.append(job)
         self.owners[job.id] = job.caller.user_id
-        self.states[job.id] = StreamState(view_of(job), 0, "")
+        self.states[job.id] = StreamState(queued_view(job), 0, "")
         return Submitted(job.id, OutboxRow(len(self.submitted), job.command))
 
     async def get(self, job_id: JobId, user_id: UserId) -> JobView | None:
@@ -134,42 +132,22 @@ class MemoryWatches:
 
     def __init__(self) -> None:
         self.open: list[Watch] = []
+        self.expected: list[JobId] = []
+        self.accepted: NewJob | None = None
 
     def wake(self) -> None:
         for watch in self.open:
             watch.miss(Missed.RECONNECT)
 
+    def expect(self, job: NewJob) -> None:
+        self.expected.append(job.id)
+
     @asynccontextmanager
     async def watch(self, job_id: JobId) -> AsyncGenerator[Watch]:
         del job_id
-        watch = Watch()
+        watch = Watch(self.accepted)
         self.open.append(watch)
         try:
             yield watch
         finally:
             self.open.remove(watch)
-
-
-def view_of(job: NewJob) -> JobView:
-    return JobView(
-        id=job.id,
-        kind=job.kind,
-        status=JobStatus.QUEUED,
-        queue=job.queue,
-        model_requested=job.model,
-        created_at=job.created_at,
-        started_at=None,
-        finished_at=None,
-        deadline=job.deadline,
-        waiting=None,
-        result_json=None,
-        error=None,
-        provider=None,
-        model=None,
-        usage=NO_USAGE,
-        cost_usd=Decimal(0),
-        is_fallback=False,
-        latency_ms=None,
-        metadata_json=job.metadata_json,
-        attempts=(),
-    )

@@ -4,6 +4,7 @@ Invariant: secrets are compared as SHA-256 hashes — keys have 256 random bits,
 nor slow hashing adds anything — and a revoked key stops working within the cache's age.
 """
 
+import asyncio
 import hmac
 from collections import OrderedDict
 from datetime import timedelta
@@ -50,6 +51,7 @@ class Authenticate:
         self._admin_hash = secret_hash(admin_key)
         self._age_seconds = age.total_seconds()
         self._remembered = remembered
+        self._looking: dict[bytes, asyncio.Task[Caller | None]] = {}
         self._found: OrderedDict[bytes, tuple[float, Caller | None]] = OrderedDict()
 
     async def caller(self, authorization: str | None, scope: str) -> Caller:
@@ -78,8 +80,17 @@ class Authenticate:
         known = self._found.get(hashed)
         if known is not None and now - known[0] < self._age_seconds:
             return known[1]
+        looking = self._looking.get(hashed)
+        if looking is None:
+            looking = self._looking[hashed] = asyncio.create_task(self._find(hashed))
+            looking.add_done_callback(lambda _: self._looking.pop(hashed))
+        # A caller that leaves must not take the answer from the others who wait for it.
+        return await asyncio.shield(looking)
+
+    async def _find(self, hashed: bytes) -> Caller | None:
+        asked_at = self._clock.monotonic()
         caller = await self._keys.find(hashed)
-        self._found[hashed] = (now, caller)
+        self._found[hashed] = (asked_at, caller)
         self._found.move_to_end(hashed)
         while len(self._found) > self._remembered:
             self._found.popitem(last=False)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from services.api.schemas.jobs import waiting_frame
-from services.api.use_cases.results import answer_of, answer_text
+from services.api.use_cases.results import answer_of, answer_text, answering_attempt
 from shared.domain.ids import JobId
-from shared.domain.jobs import AttemptOutcome, JobStatus, Waiting
-from shared.domain.views import JobView, StreamState
+from shared.domain.jobs import JobStatus, Waiting
+from shared.domain.views import StreamState
 from shared.messages.frames import Frame, JobCompleted, JobDelta, JobReset, JobStatusFrame
 
 _RESTARTED = "a new attempt answers from the start"
@@ -101,10 +101,14 @@ class Cursor:
         ]
 
     def _on_completed(self, frame: JobCompleted) -> Sequence[Frame] | Reread:
+        """The frame has the whole answer: what the client lacks of it goes first."""
         answer = answer_of(frame.result)
-        if answer is not None and len(answer) != self._offset:
+        if answer is None:
+            return [frame]
+        number = frame.attempt
+        if number is None or (self._attempt is not None and number < self._attempt):
             return Reread.GAP
-        return [frame]
+        return [*self._enter(number), *self._text(number, 0, answer), frame]
 
     def _enter(self, attempt: int) -> Sequence[Frame]:
         """Follow `attempt` from now on; a reset when the client has another one's text."""
@@ -132,12 +136,5 @@ def _stored_part(state: StreamState) -> tuple[int, str]:
     """Return the current attempt's number and the text of it that is stored."""
     answer = answer_text(state.job)
     if answer is not None:
-        return _answering_attempt(state.job) or max(state.attempt_number, 1), answer
+        return answering_attempt(state.job) or max(state.attempt_number, 1), answer
     return state.attempt_number, state.text
-
-
-def _answering_attempt(job: JobView) -> int | None:
-    succeeded = [
-        attempt.number for attempt in job.attempts if attempt.outcome is AttemptOutcome.SUCCEEDED
-    ]
-    return max(succeeded, default=None)

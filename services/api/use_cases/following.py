@@ -21,6 +21,7 @@ from services.api.use_cases.watching import Missed, Received, Watch, Watches
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId, UserId
 from shared.domain.views import StreamState
+from shared.domain.work import queued_view
 from shared.messages.frames import TERMINAL_FRAMES, Frame, JobCompleted
 from shared.ports.work import JobRepository
 
@@ -87,7 +88,7 @@ class FollowJob:
             DatabaseUnavailableError: The stored part could not be read.
         """
         async with self._watches.watch(job_id) as watch:
-            state = await self._sources.state(job_id, user_id)
+            state = _as_accepted(watch, user_id) or await self._sources.state(job_id, user_id)
             if state is None:
                 raise not_found("job", job_id)
             yield Following(self._sources, watch, cursor, (user_id, state), self._on_reread)
@@ -126,32 +127,38 @@ class Following:
         self.is_over = False
         """Whether the job's end has been sent; False when the server stopped before."""
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield everything the client lacks, in order, up to the job's end."""
-        for event in await self._from(self._first):
-            yield event
+    def leave(self) -> None:
+        """End the events early, because nobody reads them any more."""
+        self._watch.miss(Missed.CLOSED)
+
+    async def events(self) -> AsyncIterator[Sequence[Event]]:
+        """Yield everything the client lacks, in order, up to the job's end.
+
+        Events that are there at the same time come together.
+        """
+        if first := await self._from(self._first):
+            yield first
         while not self.is_over:
             received = await self._watch.next(_IDLE_SECONDS)
             if received is Missed.CLOSED:
                 return
             if isinstance(received, Missed):
-                for event in await self._reread(received) or [STILL_WAITING]:
-                    yield event
+                yield await self._reread(received) or [STILL_WAITING]
                 continue
-            async for event in self._advance(received):
-                yield event
+            async for events in self._advance(received):
+                yield events
 
-    async def _advance(self, received: Received) -> AsyncIterator[Event]:
+    async def _advance(self, received: Received) -> AsyncIterator[Sequence[Event]]:
         pauses = chain(_GAP_PAUSES_SECONDS, repeat(_LONGEST_GAP_PAUSE_SECONDS))
         while not self.is_over:
             frames = self._next_frames(received.frame)
             if not isinstance(frames, Reread):
-                for frame in frames:
-                    self.is_over = isinstance(frame, TERMINAL_FRAMES)
-                    yield _sent_as_received(frame, received)
+                self.is_over = bool(frames) and isinstance(frames[-1], TERMINAL_FRAMES)
+                if frames:
+                    yield [_sent_as_received(frame, received) for frame in frames]
                 return
-            for event in await self._reread(frames):
-                yield event
+            if events := await self._reread(frames):
+                yield events
             if not self.is_over:
                 # The worker stores its text every now and then; asking faster finds nothing new.
                 await asyncio.sleep(next(pauses))
@@ -175,6 +182,14 @@ class Following:
         events = await self._sources.events(self._cursor, state)
         self.is_over = terminal_frame(state.job) is not None
         return events
+
+
+def _as_accepted(watch: Watch, user_id: UserId) -> StreamState | None:
+    """Return what the database would have said before the watch's first frame."""
+    job = watch.accepted
+    if job is None or job.caller.user_id != user_id:
+        return None
+    return StreamState(queued_view(job), 0, "")
 
 
 def _event(frame: Frame) -> Event:

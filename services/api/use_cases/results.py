@@ -13,7 +13,7 @@ from services.api.schemas.jobs import error_frame, usage_frame
 from services.api.use_cases.vectors import embeddings_json
 from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.ids import JobId
-from shared.domain.jobs import JobKind, JobStatus
+from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus
 from shared.domain.views import JobView
 from shared.messages.frames import (
     ErrorFrame,
@@ -98,9 +98,18 @@ def answer_of(result: object) -> str | None:
             return None
 
 
+def answering_attempt(view: JobView) -> int | None:
+    """Return the number of the attempt whose answer is a chat job's result."""
+    if view.kind is not JobKind.CHAT:
+        return None
+    succeeded = [one.number for one in view.attempts if one.outcome is AttemptOutcome.SUCCEEDED]
+    return max(succeeded, default=None)
+
+
 def _completed(view: JobView) -> JobCompleted:
     return JobCompleted(
         job_id=JobId(view.id),
+        attempt=answering_attempt(view),
         result=None,
         usage=usage_frame(view.usage),
         cost_usd=view.cost_usd,

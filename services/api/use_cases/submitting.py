@@ -11,6 +11,7 @@ from services.api.schemas.jobs import JobAccepted, links_of
 from services.api.use_cases.flushing import GatheredFlush
 from services.api.use_cases.gates import Gates
 from services.api.use_cases.refusals import RefusalCode, RefusedError, invalid
+from services.api.use_cases.watching import Watches
 from shared.domain.access import Caller
 from shared.domain.catalog import Operation
 from shared.domain.ids import JobId
@@ -29,6 +30,7 @@ class Acceptance:
 
     jobs: JobRepository
     gates: Gates
+    watches: Watches
     flush: GatheredFlush
     routing: RoutingTable
     clock: Clock
@@ -76,6 +78,7 @@ class Acceptance:
             )
         if outcome.outbox is None:
             return await self._earlier(outcome.job_id, job)
+        self.watches.expect(job)
         self.flush.add([outcome.outbox])
         self.on_accepted(job.queue)
         return _accepted(job.id, job.kind, job.queue, job.created_at)

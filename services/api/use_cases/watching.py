@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from shared.domain.ids import JobId
+from shared.domain.work import NewJob
 from shared.messages.frames import Frame
 
 _MOST_BUFFERED = 1_000
@@ -33,9 +34,15 @@ class Missed(StrEnum):
 
 
 class Watch:
-    """What has arrived for one watcher; written and read on one event loop."""
+    """What has arrived for one watcher; written and read on one event loop.
 
-    def __init__(self, most_buffered: int = _MOST_BUFFERED) -> None:
+    Args:
+        accepted: Set when every frame of the job is here, from its first: the job as it was then.
+        most_buffered: How many frames wait at most.
+    """
+
+    def __init__(self, accepted: NewJob | None = None, most_buffered: int = _MOST_BUFFERED) -> None:
+        self.accepted = accepted
         self._most_buffered = most_buffered
         self._buffer: deque[Received] = deque()
         self._missed: Missed | None = None
@@ -49,6 +56,10 @@ class Watch:
             return
         self._buffer.append(received)
         self._arrived.set()
+
+    def begin(self) -> None:
+        """Note that there is a reader now, for whom more may wait."""
+        self._most_buffered = _MOST_BUFFERED
 
     def miss(self, reason: Missed) -> None:
         """Tell the watcher that frames may be missing, or that it must leave."""
@@ -76,6 +87,13 @@ class Watch:
 
 class Watches(Protocol):
     """Where live frames come from."""
+
+    def expect(self, job: NewJob) -> None:
+        """Keep the frames of a job that is about to be queued, for whoever watches it soon.
+
+        That watcher then needs nothing from the database. Best effort, and bounded.
+        """
+        ...
 
     def watch(self, job_id: JobId) -> AbstractAsyncContextManager[Watch]:
         """Collect the job's frames from now on until the block ends."""

@@ -40,7 +40,7 @@ from shared.domain.work import (
     Unclaimable,
 )
 from shared.messages.endings import ending
-from shared.messages.frames import JobExpired
+from shared.messages.frames import JobExpired, stream_key
 from shared.messages.retries import delayed
 from shared.messages.usage import CallFacts
 
@@ -133,6 +133,9 @@ class BatchAttempt:
         settled = await self._ports.embeddings.settle(
             settlement, run.order.command.job_kind, call.target.space, vectors
         )
+        if settled.applied and settlement.terminal_frame is not None:
+            key = stream_key(settlement.job_id)
+            await self._ports.frames.send(key, settlement.terminal_frame)
         await self._ports.committed.flush(settled.outbox)
         goes_on = settled.applied and isinstance(settlement.step, JobContinues)
         return GoOn() if goes_on else Stop()

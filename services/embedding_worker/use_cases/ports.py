@@ -9,7 +9,7 @@ from shared.domain.catalog import Provider
 from shared.domain.ids import QueueName
 from shared.ports.clock import Clock, Ids
 from shared.ports.embeddings import EmbeddingRepository
-from shared.ports.messaging import CommittedMessages, MessagePublisher
+from shared.ports.messaging import CommittedMessages, MessagePublisher, StreamPublisher
 from shared.ports.providers import EmbeddingModel
 from shared.ports.work import AttemptRepository
 
@@ -30,6 +30,7 @@ class Ports:
         models: Who can be asked, by provider.
         committed: Publishes what a commit put into the outbox.
         publisher: Sends a job that never started back to its queue.
+        frames: Sends the last frame to whoever watches.
     """
 
     attempts: AttemptRepository
@@ -37,6 +38,7 @@ class Ports:
     models: Mapping[Provider, EmbeddingModel]
     committed: CommittedMessages
     publisher: MessagePublisher
+    frames: StreamPublisher
     gate: WorkGate
     clock: Clock
     ids: Ids

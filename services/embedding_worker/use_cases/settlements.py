@@ -61,7 +61,7 @@ class _Next:
     """What a settlement does to the job."""
 
     step: JobStep
-    terminal: OutgoingMessage | None = None
+    terminal_frame: bytes | None = None
     retry: DelayedMessage | None = None
 
 
@@ -110,7 +110,7 @@ def settled_success(
     space = call.target.space
     completed = _completed(call, answer.usage, charged, time, count)
     succeeds = JobSucceeds(result_json(space, count))
-    return _settlement(call, attempt, time, _Next(succeeds, terminal=ending(completed)))
+    return _settlement(call, attempt, time, _Next(succeeds, completed.model_dump_json().encode()))
 
 
 def settled_failure(
@@ -133,7 +133,7 @@ def _after(call: Call, failed: ProviderFailure, time: CallTime, following: After
     match following:
         case GiveUp(error):
             terminal = failure(call.facts.job_id, error.code, error.message)
-            return _Next(JobFails(error), terminal=terminal)
+            return _Next(JobFails(error), terminal.body)
         case TryLater(delay):
             until = time.ended_at + delay
             detail = f"{call.facts.provider} failed with {failed.code}"
@@ -147,8 +147,6 @@ def _after(call: Call, failed: ProviderFailure, time: CallTime, following: After
 def _settlement(call: Call, attempt: AttemptResult, time: CallTime, following: _Next) -> Settlement:
     usage = usage_message(call.facts, attempt, ended_at=time.ended_at, latency_ms=time.latency_ms)
     messages = [DelayedMessage(usage)]
-    if following.terminal is not None:
-        messages.append(DelayedMessage(following.terminal))
     if following.retry is not None:
         messages.append(following.retry)
     return Settlement(
@@ -160,7 +158,7 @@ def _settlement(call: Call, attempt: AttemptResult, time: CallTime, following: _
         messages=messages,
         finished_at=time.ended_at,
         latency_ms=time.latency_ms,
-        terminal_frame=following.terminal.body if following.terminal is not None else None,
+        terminal_frame=following.terminal_frame,
     )
 
 

@@ -1,7 +1,8 @@
 """An answer on its way to whoever watches: coalesced chunks, and checkpoints for late joiners.
 
 The first piece leaves at once; after that a chunk leaves every 40 ms or 256 characters, whichever
-comes first. Offsets count Unicode code points from the attempt's start.
+comes first. What still waits when the answer is whole travels in the job's last frame, which has
+all of it. Offsets count Unicode code points from the attempt's start.
 """
 
 import asyncio
@@ -83,7 +84,7 @@ class AnswerStream:
         self._waiting.append(text)
         self._waiting_length += len(text)
         if not self.text_was_sent or self._waiting_length >= _CHUNK_CHARACTERS:
-            await self._flush()
+            await self.flush()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_CHUNK_SECONDS, self._in_background_flush)
@@ -91,23 +92,9 @@ class AnswerStream:
             self._checkpoint_due = self._ports.clock.monotonic() + _CHECKPOINT_SECONDS
             self._in_background(asyncio.create_task(self._checkpoint()))
 
-    async def close(self) -> None:
-        """Send what waits; nothing leaves after this."""
-        await self._flush()
-        await asyncio.gather(*self._background)
-
-    def _in_background_flush(self) -> None:
-        self._timer = None
-        self._in_background(asyncio.create_task(self._flush()))
-
-    def _in_background(self, task: asyncio.Task[None]) -> None:
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    async def flush(self) -> None:
+        """Send what waits."""
+        self._cancel_timer()
         if not self._waiting:
             return
         text = "".join(self._waiting)
@@ -118,6 +105,25 @@ class AnswerStream:
         )
         self._sent_length += len(text)
         await self._send(delta.model_dump_json().encode())
+
+    async def close(self) -> None:
+        """Let no chunk leave any more."""
+        self._cancel_timer()
+        if self._background:
+            await asyncio.gather(*self._background)
+
+    def _in_background_flush(self) -> None:
+        self._timer = None
+        self._in_background(asyncio.create_task(self.flush()))
+
+    def _in_background(self, task: asyncio.Task[None]) -> None:
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _send(self, body: bytes) -> None:
         async with self._order:

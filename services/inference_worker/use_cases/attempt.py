@@ -37,8 +37,8 @@ from shared.domain.work import (
     Settlement,
 )
 from shared.messages.commands import CompleteChat
-from shared.messages.endings import ending, failure
-from shared.messages.frames import JobCompleted, UsageFrame
+from shared.messages.endings import failure
+from shared.messages.frames import JobCompleted, UsageFrame, stream_key
 from shared.messages.requests import ChatRequest
 from shared.messages.retries import delayed
 from shared.messages.usage import CallFacts, usage_message
@@ -82,10 +82,10 @@ class GoOn:
 
 @dataclass(frozen=True, slots=True)
 class _Next:
-    """What a call's outcome means for the job, with the messages that say so."""
+    """What a call's outcome means for the job: the command that comes back, or the last frame."""
 
     step: JobStep
-    messages: Sequence[DelayedMessage] = ()
+    retry: Sequence[DelayedMessage] = ()
     terminal_frame: bytes | None = None
 
 
@@ -131,12 +131,14 @@ class RunAttempt:
                 worker=self._worker,
                 result=result,
                 step=following.step,
-                messages=[DelayedMessage(usage), *following.messages],
+                messages=[DelayedMessage(usage), *following.retry],
                 finished_at=now,
                 latency_ms=latency_ms,
                 terminal_frame=following.terminal_frame,
             )
         )
+        if settled.applied and following.terminal_frame is not None:
+            await self._ports.frames.send(stream_key(attempt.job.job_id), following.terminal_frame)
         if settled.applied and isinstance(following.step, JobContinues):
             reason = result.error.code if answer.text_was_sent and result.error else None
             return GoOn(settled.outbox, reason or attempt.restart_reason)
@@ -153,24 +155,23 @@ def _completed(
     claimed = attempt.claimed
     earlier = claimed.usage_so_far
     neurons = (earlier.neurons or Decimal(0)) + result.neurons
-    message = ending(
-        JobCompleted(
-            job_id=attempt.job.job_id,
-            result=answer,
-            usage=UsageFrame(
-                input_tokens=earlier.input_tokens + result.usage.input_tokens,
-                output_tokens=earlier.output_tokens + result.usage.output_tokens,
-                neurons=neurons or None,
-            ),
-            cost_usd=claimed.cost_so_far_usd + result.cost_usd,
-            provider=attempt.candidate.provider,
-            model=attempt.candidate.model,
-            is_fallback=attempt.is_fallback,
-            latency_ms=max(0, int((now - claimed.created_at).total_seconds() * 1000)),
-        )
+    frame = JobCompleted(
+        job_id=attempt.job.job_id,
+        attempt=claimed.number,
+        result=answer,
+        usage=UsageFrame(
+            input_tokens=earlier.input_tokens + result.usage.input_tokens,
+            output_tokens=earlier.output_tokens + result.usage.output_tokens,
+            neurons=neurons or None,
+        ),
+        cost_usd=claimed.cost_so_far_usd + result.cost_usd,
+        provider=attempt.candidate.provider,
+        model=attempt.candidate.model,
+        is_fallback=attempt.is_fallback,
+        latency_ms=max(0, int((now - claimed.created_at).total_seconds() * 1000)),
     )
     step = JobSucceeds(orjson.dumps(answer).decode())
-    return _Next(step, [DelayedMessage(message)], message.body)
+    return _Next(step, terminal_frame=frame.model_dump_json().encode())
 
 
 def _failed(
@@ -196,7 +197,7 @@ def _failed(
             return _Next(JobWaits(), [delayed(attempt.command, delay, now)])
         case GiveUp(error):
             message = failure(attempt.job.job_id, error.code, error.message)
-            return _Next(JobFails(error), [DelayedMessage(message)], message.body)
+            return _Next(JobFails(error), terminal_frame=message.body)
         case _:
             assert_never(decision)
 

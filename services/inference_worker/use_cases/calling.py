@@ -74,6 +74,7 @@ class CallProvider:
                     case _:
                         assert_never(event)
         except (ProviderTransientError, ProviderPermanentError) as error:
+            await answer.flush()
             return Broke(error.failure)
         finally:
             await answer.close()

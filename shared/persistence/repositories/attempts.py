@@ -6,6 +6,7 @@ settlements of a process share it. The row locks are taken in the order jobs, th
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,6 +16,7 @@ from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.views import ErrorView
 from shared.domain.work import ClaimOutcome, ClaimRequest, SettledJob, Settlement
 from shared.persistence.connections import statement
+from shared.persistence.direct import DirectConnection
 from shared.persistence.group_commit import GroupCommit
 from shared.persistence.repositories.claiming import claim_batch
 from shared.persistence.repositories.outbox import INLINE_GRACE
@@ -73,10 +75,10 @@ class PostgresAttempts:
     def __init__(self, engine: AsyncEngine, patience: timedelta = PATIENCE) -> None:
         self._engine = engine
         self._claim: GroupCommit[ClaimRequest, ClaimOutcome] = GroupCommit(
-            self._claim_batch, patience=patience
+            partial(claim_batch, DirectConnection(engine).execute), patience=patience
         )
         self._settle: GroupCommit[Settlement, SettledJob] = GroupCommit(
-            self._settle_batch, patience=patience
+            partial(settle_batch, DirectConnection(engine).execute), patience=patience
         )
 
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
@@ -148,14 +150,6 @@ class PostgresAttempts:
                 END_JOB, end_parameters(job_id, status, frame, error=error)
             )
             return [OutboxRow(row.outbox_id, frame) for row in rows]
-
-    async def _claim_batch(self, requests: Sequence[ClaimRequest]) -> Sequence[ClaimOutcome]:
-        async with statement(self._engine) as connection:
-            return await claim_batch(connection, requests)
-
-    async def _settle_batch(self, settlements: Sequence[Settlement]) -> Sequence[SettledJob]:
-        async with statement(self._engine) as connection:
-            return await settle_batch(connection, settlements)
 
 
 def _message(message: OutgoingMessage) -> dict[str, object]:

@@ -7,17 +7,16 @@ Budgets are checked against the batch's running total, under the budget rows' lo
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.domain.budgets import Window
 from shared.domain.usage import TokenUsage
 from shared.domain.work import Claimed, ClaimOutcome, ClaimRequest, NoRoom, Unclaimable
-from shared.persistence.arrays import Batch
+from shared.persistence.direct import Execute, HotStatement, Row
+from shared.persistence.json_batch import JsonBatch
 
 _HOLDS_LAST = timedelta(seconds=10)
 """When to look again for room that only the holds of calls under way are taking."""
-_REQUEST = Batch(
+_REQUEST = JsonBatch(
+    "requests",
     job_id="text",
     attempt_id="text",
     provider="text",
@@ -26,20 +25,20 @@ _REQUEST = Batch(
     hold_usd="numeric",
     is_fallback="boolean",
 )
-_CLAIM = text(f"""
-    WITH request AS (SELECT * FROM {_REQUEST.table("r")}),
-    scope AS (
-        SELECT * FROM unnest(CAST(:scope_positions AS bigint[]), CAST(:scopes AS text[]))
-            AS s(position, scope)
+_SCOPE = JsonBatch("scopes", request="bigint", scope="text")
+_CLAIM = HotStatement.of(f"""
+    WITH request AS MATERIALIZED (SELECT * FROM {_REQUEST.table("r")}),
+    scope AS MATERIALIZED (
+        SELECT s.request AS position, s.scope FROM {_SCOPE.table("s")}
     ),
     job AS MATERIALIZED (
         SELECT id, status, deadline, lease_owner, attempt_count, failure_count, cost_usd,
             input_tokens, output_tokens, neurons, created_at
-        FROM jobs WHERE id = ANY(CAST(:job_id AS text[])) ORDER BY id FOR UPDATE
+        FROM jobs WHERE id IN (SELECT job_id FROM request) ORDER BY id FOR UPDATE
     ),
     opened_before AS (
         SELECT id, number FROM attempts
-        WHERE id = ANY(CAST(:attempt_id AS text[])) AND outcome = 'running' AND worker = :worker
+        WHERE id IN (SELECT attempt_id FROM request) AND outcome = 'running' AND worker = :worker
     ),
     verdict AS MATERIALIZED (
         SELECT r.*, j.attempt_count, j.failure_count, j.cost_usd, j.created_at,
@@ -63,7 +62,7 @@ _CLAIM = text(f"""
         SELECT b.scope, b."window", b.limit_usd, b.held_usd,
             CASE WHEN b.window_start < CASE b."window" WHEN 'day' THEN CAST(:day AS timestamptz)
                 ELSE CAST(:month AS timestamptz) END THEN 0 ELSE b.spent_usd END AS spent_usd
-        FROM budgets b WHERE b.scope = ANY(CAST(:scopes AS text[])) ORDER BY b.scope FOR UPDATE
+        FROM budgets b WHERE b.scope IN (SELECT scope FROM scope) ORDER BY b.scope FOR UPDATE
     ),
     demand AS (
         SELECT v.position, b.scope, b."window", b.limit_usd,
@@ -114,25 +113,21 @@ _CLAIM = text(f"""
 """)  # noqa: S608 - only our own column lists are put in
 
 
-async def claim_batch(
-    connection: AsyncConnection, requests: Sequence[ClaimRequest]
-) -> Sequence[ClaimOutcome]:
+async def claim_batch(execute: Execute, requests: Sequence[ClaimRequest]) -> Sequence[ClaimOutcome]:
     """Claim every request that can be; all come from one worker.
 
     A request that found no room beside the others of its batch is tried once more alone.
     """
-    outcomes = await _claim(connection, requests)
+    outcomes = await _claim(execute, requests)
     if len(requests) == 1:
         return outcomes
     return [
-        (await _claim(connection, [request]))[0] if isinstance(outcome, NoRoom) else outcome
+        (await _claim(execute, [request]))[0] if isinstance(outcome, NoRoom) else outcome
         for request, outcome in zip(requests, outcomes, strict=True)
     ]
 
 
-async def _claim(
-    connection: AsyncConnection, requests: Sequence[ClaimRequest]
-) -> Sequence[ClaimOutcome]:
+async def _claim(execute: Execute, requests: Sequence[ClaimRequest]) -> Sequence[ClaimOutcome]:
     first = requests[0]
     values = [
         (r.job_id, r.attempt_id, r.provider.value, r.model, r.price_id, r.hold_usd, r.is_fallback)
@@ -141,12 +136,11 @@ async def _claim(
     scopes = [
         (position, scope) for position, r in enumerate(requests, start=1) for scope in r.scopes
     ]
-    rows = await connection.execute(
+    rows = await execute(
         _CLAIM,
         {
             **_REQUEST.parameters(values),
-            "scope_positions": [position for position, _ in scopes],
-            "scopes": [scope for _, scope in scopes],
+            **_SCOPE.parameters(scopes),
             "worker": first.worker,
             "lease": first.lease,
             "now": first.now,
@@ -154,10 +148,10 @@ async def _claim(
             "month": Window.MONTH.start(first.now),
         },
     )
-    return [_outcome(row, request) for row, request in zip(rows.mappings(), requests, strict=True)]
+    return [_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
 
 
-def _outcome(fields: RowMapping, request: ClaimRequest) -> ClaimOutcome:
+def _outcome(fields: Row, request: ClaimRequest) -> ClaimOutcome:
     if fields["number"] is not None:
         return Claimed(
             number=fields["number"],

@@ -16,6 +16,7 @@ from shared.domain.ids import CollectionId, IngestionId, SpaceId, UserId
 from shared.domain.outgoing import OutboxRow
 from shared.persistence.arrays import Batch
 from shared.persistence.connections import statement, transaction
+from shared.persistence.direct import on_pooled
 from shared.persistence.repositories.chunks import supersede_documents
 from shared.persistence.repositories.job_rows import NEW_JOB, new_job_values
 from shared.persistence.repositories.jobs import SUBMIT_JOBS
@@ -160,10 +161,10 @@ async def _insert_ingestion(connection: AsyncConnection, ingestion: NewIngestion
 
 async def _insert_jobs(connection: AsyncConnection, ingestion: NewIngestion) -> Sequence[OutboxRow]:
     values = [new_job_values(one.job, ingestion.id) for one in ingestion.slices]
-    rows = await connection.execute(
+    rows = await on_pooled(connection)(
         SUBMIT_JOBS, {**NEW_JOB.parameters(values), "grace": INLINE_GRACE}
     )
-    outbox_id_by_position: dict[int, int] = {row.position: row.outbox_id for row in rows}
+    outbox_id_by_position: dict[int, int] = {row["position"]: row["outbox_id"] for row in rows}
     return [
         OutboxRow(outbox_id_by_position[position], one.job.command)
         for position, one in enumerate(ingestion.slices, start=1)

@@ -18,6 +18,7 @@ from shared.domain.views import ErrorView
 from shared.domain.work import JobFails, JobSucceeds, SettledJob, Settlement, StoredVector
 from shared.persistence.arrays import Batch
 from shared.persistence.connections import statement, transaction
+from shared.persistence.direct import on_pooled
 from shared.persistence.group_commit import GroupCommit
 from shared.persistence.repositories.attempts import PATIENCE
 from shared.persistence.repositories.chunks import fail_pending_chunks, store_vectors
@@ -167,7 +168,7 @@ class PostgresEmbeddings:
 
     async def _settle_batch(self, batch: Sequence[_Paid]) -> Sequence[SettledJob]:
         async with transaction(self._engine) as connection:
-            settled = await settle_batch(connection, [paid.settlement for paid in batch])
+            settled = await settle_batch(on_pooled(connection), [paid.settlement for paid in batch])
             applied = [paid for paid, job in zip(batch, settled, strict=True) if job.applied]
             await _store_job_vectors(connection, applied)
             await _store_chunk_vectors(connection, applied)

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from sqlalchemy import RowMapping
-
 from shared.domain.catalog import Provider
 from shared.domain.ids import AttemptId, IngestionId, JobId, QueueName
 from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus, Waiting, WaitingReason
 from shared.domain.usage import TokenUsage
 from shared.domain.views import AttemptView, ErrorView, JobView
 from shared.domain.work import NewJob
-from shared.persistence.arrays import Batch
+from shared.persistence.direct import Row
+from shared.persistence.json_batch import JsonBatch
 
-NEW_JOB = Batch(
+NEW_JOB = JsonBatch(
+    "jobs",
     id="text",
     user_id="text",
     key_id="text",
@@ -90,7 +90,7 @@ def new_job_values(job: NewJob, ingestion_id: IngestionId | None = None) -> Sequ
     )
 
 
-def job_view(row: RowMapping, attempts: Sequence[AttemptView]) -> JobView:
+def job_view(row: Row, attempts: Sequence[AttemptView]) -> JobView:
     """Read a job selected by `JOB_COLUMNS` with `result` and `metadata`."""
     return JobView(
         id=JobId(row["id"]),
@@ -116,7 +116,7 @@ def job_view(row: RowMapping, attempts: Sequence[AttemptView]) -> JobView:
     )
 
 
-def attempt_view(row: RowMapping) -> AttemptView:
+def attempt_view(row: Row) -> AttemptView:
     """Read an attempt selected by `ATTEMPT_COLUMNS`."""
     neurons: Decimal = row["attempt_neurons"]
     return AttemptView(
@@ -137,7 +137,7 @@ def attempt_view(row: RowMapping) -> AttemptView:
     )
 
 
-def _waiting(row: RowMapping) -> Waiting | None:
+def _waiting(row: Row) -> Waiting | None:
     if row["waiting_reason"] is None:
         return None
     return Waiting(
@@ -145,7 +145,7 @@ def _waiting(row: RowMapping) -> Waiting | None:
     )
 
 
-def _error(row: RowMapping, prefix: str = "") -> ErrorView | None:
+def _error(row: Row, prefix: str = "") -> ErrorView | None:
     if row[f"{prefix}error_code"] is None:
         return None
     return ErrorView(row[f"{prefix}error_code"], row[f"{prefix}error_message"] or "")

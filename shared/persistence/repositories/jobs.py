@@ -1,6 +1,7 @@
 """Jobs as clients submit, see and cancel them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,6 +11,7 @@ from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.views import JobView, StreamState
 from shared.domain.work import IdempotencyConflict, NewJob, SubmitOutcome, Submitted
 from shared.persistence.connections import statement
+from shared.persistence.direct import DirectConnection, HotStatement, Row
 from shared.persistence.group_commit import GroupCommit
 from shared.persistence.repositories.job_rows import (
     ATTEMPT_COLUMNS,
@@ -22,8 +24,8 @@ from shared.persistence.repositories.job_rows import (
 from shared.persistence.repositories.outbox import INLINE_GRACE
 from shared.persistence.repositories.terminal import END_JOB, end_parameters
 
-SUBMIT_JOBS = text(f"""
-    WITH new AS (SELECT * FROM {NEW_JOB.table("n")}),
+SUBMIT_JOBS = HotStatement.of(f"""
+    WITH new AS MATERIALIZED (SELECT * FROM {NEW_JOB.table("n")}),
     inserted AS (
         INSERT INTO jobs (id, user_id, key_id, tier, kind, queue, status, model_requested,
             on_interrupt, input_tokens_bound, max_output_tokens, deadline, idempotency_key,
@@ -52,13 +54,13 @@ _EARLIER = text("""
     SELECT id, request_hash FROM jobs
     WHERE user_id = :user_id AND idempotency_key = :idempotency_key
 """)
-_GET = text(f"""
-    SELECT {JOB_COLUMNS}, c.result, c.metadata, p.number AS text_number, p.text AS text_so_far,
-        {ATTEMPT_COLUMNS}
+_STATES = HotStatement.of(f"""
+    SELECT {JOB_COLUMNS}, j.user_id, c.result, c.metadata, p.number AS text_number,
+        p.text AS text_so_far, {ATTEMPT_COLUMNS}
     FROM jobs j LEFT JOIN job_contents c ON c.job_id = j.id
     LEFT JOIN answer_checkpoints p ON p.job_id = j.id
     LEFT JOIN attempts a ON a.job_id = j.id
-    WHERE j.id = :job_id AND j.user_id = :user_id ORDER BY a.number
+    WHERE j.id = ANY(CAST(:job_ids AS text[])) ORDER BY j.id, a.number
 """)  # noqa: S608 - as above
 _LIST = text(f"""
     SELECT {JOB_COLUMNS}, NULL AS result, c.metadata
@@ -70,12 +72,23 @@ _LIST = text(f"""
 """)  # noqa: S608 - as above
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A job's stored part, and whose it is."""
+
+    user_id: UserId
+    stream: StreamState
+
+
 class PostgresJobs:
-    """Implements `JobRepository`; concurrent submissions share a commit."""
+    """Implements `JobRepository`; concurrent submissions share a commit, and readings a query."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._writing = DirectConnection(engine)
+        self._reading = DirectConnection(engine)
         self._submit: GroupCommit[NewJob, OutboxRow | None] = GroupCommit(self._submit_batch)
+        self._read: GroupCommit[JobId, _Stored | None] = GroupCommit(self._read_batch)
 
     async def submit(self, job: NewJob) -> SubmitOutcome:
         """Commit {job, outbox row} at once; idempotent by (user, idempotency key)."""
@@ -118,25 +131,32 @@ class PostgresJobs:
 
     async def stream_state(self, job_id: JobId, user_id: UserId) -> StreamState | None:
         """Return the text stored so far and the job's view."""
-        async with statement(self._engine) as connection:
-            found = await connection.execute(_GET, {"job_id": job_id, "user_id": user_id})
-            rows = found.mappings().all()
-        if not rows:
+        state = await self._read(job_id)
+        if state is None or state.user_id != user_id:
             return None
-        row = rows[0]
-        attempts = [attempt_view(one) for one in rows if one["attempt_id"] is not None]
-        return StreamState(
-            job_view(row, attempts),
-            row["text_number"] or row["attempt_count"],
-            row["text_so_far"] or "",
-        )
+        return state.stream
 
     async def _submit_batch(self, jobs: Sequence[NewJob]) -> Sequence[OutboxRow | None]:
         parameters = NEW_JOB.parameters([new_job_values(job) for job in jobs])
-        async with statement(self._engine) as connection:
-            rows = await connection.execute(SUBMIT_JOBS, {**parameters, "grace": INLINE_GRACE})
-            outbox_ids = {row.position: row.outbox_id for row in rows}
+        rows = await self._writing.execute(SUBMIT_JOBS, {**parameters, "grace": INLINE_GRACE})
+        outbox_ids: dict[int, int] = {row["position"]: row["outbox_id"] for row in rows}
         return [
             OutboxRow(outbox_ids[position], job.command) if position in outbox_ids else None
             for position, job in enumerate(jobs, start=1)
         ]
+
+    async def _read_batch(self, job_ids: Sequence[JobId]) -> Sequence[_Stored | None]:
+        rows_by_job: dict[str, list[Row]] = {}
+        for row in await self._reading.execute(_STATES, {"job_ids": [*job_ids]}):
+            rows_by_job.setdefault(row["id"], []).append(row)
+        return [_stored(rows_by_job[one]) if one in rows_by_job else None for one in job_ids]
+
+
+def _stored(rows: Sequence[Row]) -> _Stored:
+    row = rows[0]
+    attempts = [attempt_view(one) for one in rows if one["attempt_id"] is not None]
+    number: int = row["text_number"] or row["attempt_count"]
+    return _Stored(
+        UserId(row["user_id"]),
+        StreamState(job_view(row, attempts), number, row["text_so_far"] or ""),
+    )

@@ -9,6 +9,7 @@ from shared.domain.access import ApiKey, Caller
 from shared.domain.catalog import Tier
 from shared.domain.ids import KeyId, UserId
 from shared.persistence.connections import statement, transaction
+from shared.persistence.direct import DirectConnection, HotStatement
 
 _USER = text("""
     INSERT INTO users (id, tier, created_at) VALUES (:user_id, :tier, :created_at)
@@ -19,7 +20,7 @@ _CREATE = text("""
     VALUES (:id, :user_id, :tier, :secret_hash, :scopes, CAST(:limits AS jsonb), :created_at,
         :expires_at)
 """)
-_FIND = text("""
+_FIND = HotStatement.of("""
     SELECT id, user_id, tier, scopes FROM api_keys
     WHERE secret_hash = :secret_hash AND revoked_at IS NULL
         AND (expires_at IS NULL OR expires_at > now())
@@ -38,6 +39,7 @@ class PostgresKeys:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._direct = DirectConnection(engine)
 
     async def create(self, key: ApiKey, secret_hash: bytes) -> None:
         """Store a key; its user comes into being with the first one."""
@@ -57,14 +59,15 @@ class PostgresKeys:
 
     async def find(self, secret_hash: bytes) -> Caller | None:
         """Return who holds this key; None when unknown, revoked or expired."""
-        async with statement(self._engine) as connection:
-            found = await connection.execute(_FIND, {"secret_hash": secret_hash})
-            row = found.mappings().one_or_none()
-        if row is None:
-            return None
-        return Caller(
-            UserId(row["user_id"]), KeyId(row["id"]), Tier(row["tier"]), frozenset(row["scopes"])
-        )
+        rows = await self._direct.execute(_FIND, {"secret_hash": secret_hash})
+        for row in rows:
+            return Caller(
+                UserId(row["user_id"]),
+                KeyId(row["id"]),
+                Tier(row["tier"]),
+                frozenset(row["scopes"]),
+            )
+        return None
 
     async def all(self) -> Sequence[ApiKey]:
         """Return every key that is not revoked, oldest first."""

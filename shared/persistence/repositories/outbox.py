@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.persistence.connections import statement
+from shared.persistence.direct import DirectConnection, HotStatement
 from shared.persistence.group_commit import GroupCommit
 
 INLINE_GRACE = timedelta(seconds=5)
@@ -23,7 +24,7 @@ _DUE = text("""
     FROM due WHERE o.id = due.id
     RETURNING o.id, o.message_id, o.exchange, o.routing_key, o.body, o.mandatory
 """)
-_DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
+_DELETE = HotStatement.of("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 def outbox_row(row: RowMapping) -> OutboxRow:
@@ -43,6 +44,7 @@ class PostgresOutbox:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._direct = DirectConnection(engine)
         self._delete: GroupCommit[Sequence[int], None] = GroupCommit(self._delete_batch)
 
     async def due(self, limit: int) -> Sequence[OutboxRow]:
@@ -57,6 +59,5 @@ class PostgresOutbox:
             await self._delete(ids)
 
     async def _delete_batch(self, batch: Sequence[Sequence[int]]) -> Sequence[None]:
-        async with statement(self._engine) as connection:
-            await connection.execute(_DELETE, {"ids": [one for ids in batch for one in ids]})
+        await self._direct.execute(_DELETE, {"ids": [one for ids in batch for one in ids]})
         return [None] * len(batch)

@@ -8,8 +8,7 @@ enough for its next step.
 from collections.abc import Sequence
 from typing import assert_never
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import orjson
 
 from shared.domain.jobs import Waiting
 from shared.domain.outgoing import OutboxRow
@@ -23,10 +22,12 @@ from shared.domain.work import (
     SettledJob,
     Settlement,
 )
-from shared.persistence.arrays import Batch
+from shared.persistence.direct import Execute, HotStatement
+from shared.persistence.json_batch import JsonBatch
 from shared.persistence.repositories.outbox import INLINE_GRACE
 
-_SETTLEMENT = Batch(
+_SETTLEMENT = JsonBatch(
+    "settlements",
     attempt_id="text",
     job_id="text",
     outcome="text",
@@ -50,7 +51,8 @@ _SETTLEMENT = Batch(
     waiting_detail="text",
     frame="jsonb",
 )
-_MESSAGE = Batch(
+_MESSAGE = JsonBatch(
+    "messages",
     m_attempt_id="text",
     m_message_id="text",
     m_exchange="text",
@@ -59,11 +61,12 @@ _MESSAGE = Batch(
     m_mandatory="boolean",
     m_available_at="timestamptz",
 )
-_SETTLE = text(f"""
-    WITH new AS (SELECT * FROM {_SETTLEMENT.table("n")}),
+_SETTLE = HotStatement.of(f"""
+    WITH new AS MATERIALIZED (SELECT * FROM {_SETTLEMENT.table("n")}),
+    message AS MATERIALIZED (SELECT * FROM {_MESSAGE.table("m")}),
     ours AS MATERIALIZED (
         SELECT id FROM jobs
-        WHERE id = ANY(CAST(:job_id AS text[])) AND status = 'running' AND lease_owner = :worker
+        WHERE id IN (SELECT job_id FROM new) AND status = 'running' AND lease_owner = :worker
         ORDER BY id FOR UPDATE
     ),
     closed AS (
@@ -125,19 +128,16 @@ _SETTLE = text(f"""
         INSERT INTO outbox (message_id, exchange, routing_key, body, mandatory, available_at)
         SELECT m_message_id, m_exchange, m_routing_key, m_body, m_mandatory,
             coalesce(m_available_at, now() + CAST(:grace AS interval))
-        FROM {_MESSAGE.table("m")} JOIN closed ON closed.id = m_attempt_id
-        ORDER BY m.position
+        FROM message JOIN closed ON closed.id = m_attempt_id ORDER BY message.position
         RETURNING id AS outbox_id, message_id
     )
     SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id
-    FROM closed LEFT JOIN {_MESSAGE.table("m")} ON m_attempt_id = closed.id
+    FROM closed LEFT JOIN message ON m_attempt_id = closed.id
     LEFT JOIN queued ON queued.message_id = m_message_id
 """)  # noqa: S608 - only our own column lists are put in
 
 
-async def settle_batch(
-    connection: AsyncConnection, settlements: Sequence[Settlement]
-) -> Sequence[SettledJob]:
+async def settle_batch(execute: Execute, settlements: Sequence[Settlement]) -> Sequence[SettledJob]:
     """Settle all, each for itself; they come from one worker and from different jobs."""
     messages = [
         (
@@ -152,7 +152,7 @@ async def settle_batch(
         for s in settlements
         for m in s.messages
     ]
-    rows = await connection.execute(
+    rows = await execute(
         _SETTLE,
         {
             **_SETTLEMENT.parameters([_values(s) for s in settlements]),
@@ -163,7 +163,7 @@ async def settle_batch(
     )
     ids: dict[str, dict[str, int]] = {}
     for row in rows:
-        ids.setdefault(row.attempt_id, {})[row.message_id] = row.outbox_id
+        ids.setdefault(row["attempt_id"], {})[row["message_id"]] = row["outbox_id"]
     return [_settled(s, ids.get(s.attempt_id)) for s in settlements]
 
 
@@ -200,7 +200,7 @@ def _values(settlement: Settlement) -> Sequence[object]:
         settlement.latency_ms,
         settlement.finished_at,
         *_step_values(settlement.step),
-        frame.decode() if frame is not None else None,
+        orjson.Fragment(frame) if frame is not None else None,
     )
 
 

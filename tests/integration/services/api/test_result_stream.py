@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 
 import aio_pika
@@ -17,6 +18,7 @@ from shared.domain.ids import JobId
 from shared.messages.frames import JobDelta, stream_key
 from shared.messaging.declaration import declare
 from shared.messaging.topology import STREAM
+from tests.support.chat_jobs import new_chat_job
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import VirtualHost
 from tests.support.waiting import wait_until
@@ -131,6 +133,42 @@ async def test_a_frame_that_is_none_harms_nobody(
         await send(channel, ONE, "", b"nonsense")
         await send(channel, ONE, "a")
         assert await next_text(watch) == "a"
+
+
+async def test_an_expected_jobs_frames_wait_for_its_first_watcher(
+    stream: ResultStream, channel: AbstractChannel
+) -> None:
+    job = replace(new_chat_job(), id=ONE)
+    async with stream.watch(SAME_LANE) as neighbour:
+        stream.expect(job)
+        await send(channel, ONE, "a")
+        await send(channel, SAME_LANE, "b")
+        assert await next_text(neighbour) == "b"
+        async with stream.watch(ONE) as first, stream.watch(ONE) as second:
+            assert (first.accepted, second.accepted) == (job, None)
+            assert await next_text(first) == "a"
+
+
+async def test_a_job_in_an_unbound_lane_is_not_expected(stream: ResultStream) -> None:
+    stream.expect(replace(new_chat_job(), id=ONE))
+    async with stream.watch(ONE) as watch:
+        assert watch.accepted is None
+
+
+async def test_only_so_many_frames_and_jobs_are_kept(
+    stream: ResultStream, channel: AbstractChannel
+) -> None:
+    async with stream.watch(SAME_LANE) as neighbour:
+        for number in range(2_001):
+            stream.expect(replace(new_chat_job(), id=JobId(f"job_{number}_1")))
+        for number in range(33):
+            await send(channel, JobId("job_2000_1"), str(number))
+        await send(channel, SAME_LANE, "all are here")
+        assert await next_text(neighbour) == "all are here"
+        async with stream.watch(JobId("job_0_1")) as forgotten:
+            assert forgotten.accepted is None
+        async with stream.watch(JobId("job_2000_1")) as flooded:
+            assert await next_miss(flooded) is Missed.OVERFLOW
 
 
 async def test_after_an_outage_watchers_read_again_and_frames_flow(

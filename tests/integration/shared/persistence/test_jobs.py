@@ -2,7 +2,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy.exc import DBAPIError
+from psycopg.errors import UniqueViolation
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.ids import JobId, UserId
@@ -98,7 +98,7 @@ async def test_a_job_that_cannot_be_stored_harms_no_other(engine: AsyncEngine) -
     again, good = replace(new_chat_job(), id=taken.id), new_chat_job()
     jobs = PostgresJobs(engine)
     outcomes = await asyncio.gather(jobs.submit(again), jobs.submit(good), return_exceptions=True)
-    assert isinstance(outcomes[0], DBAPIError)
+    assert isinstance(outcomes[0], UniqueViolation)
     assert isinstance(outcomes[1], Submitted)
 
 
@@ -106,7 +106,7 @@ async def test_a_text_that_cannot_be_encoded_harms_no_other(engine: AsyncEngine)
     broken, good = replace(new_chat_job(), model="\ud800"), new_chat_job()
     jobs = PostgresJobs(engine)
     outcomes = await asyncio.gather(jobs.submit(broken), jobs.submit(good), return_exceptions=True)
-    assert isinstance(outcomes[0], UnicodeEncodeError)
+    assert isinstance(outcomes[0], TypeError)
     assert isinstance(outcomes[1], Submitted)
 
 

@@ -84,9 +84,10 @@ def delta(offset: int, text: str, number: int = 1) -> JobDelta:
     return JobDelta(job_id=JOB, attempt=number, offset=offset, text=text)
 
 
-def completed(text: str) -> JobCompleted:
+def completed(text: str, number: int | None = 1) -> JobCompleted:
     return JobCompleted(
         job_id=JOB,
+        attempt=number,
         result={"message": {"role": "assistant", "content": text}},
         usage=UsageFrame(input_tokens=1, output_tokens=1),
         cost_usd=Decimal(0),
@@ -196,13 +197,24 @@ def test_a_finished_answer_is_replayed_whole() -> None:
     assert brief(cursor.on_state(succeeded("whole", attempts=2), None)) == [(2, 0, "whole")]
 
 
-def test_the_end_waits_for_text_that_was_lost() -> None:
+def test_the_end_brings_the_text_that_is_missing() -> None:
     cursor = Cursor(JOB)
     cursor.on_frame(delta(0, "ab"))
-    assert cursor.on_frame(completed("abc")) is Reread.GAP
-    assert brief(cursor.on_state(succeeded("abc"), None)) == [(1, 2, "c")]
     done = completed("abc")
+    assert cursor.on_frame(done) == [delta(2, "c"), done]
     assert cursor.on_frame(done) == [done]
+
+
+def test_the_end_of_another_attempt_is_a_reset_first() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_frame(delta(0, "ab"))
+    assert brief(cursor.on_frame(completed("xyz", 2))) == [(2, -1, ""), (2, 0, "xyz")]
+
+
+@pytest.mark.parametrize("number", [None, 1])
+def test_an_end_that_does_not_fit_is_read_again(number: int | None) -> None:
+    cursor = Cursor(JOB, attempt=2)
+    assert cursor.on_frame(completed("abc", number)) is Reread.GAP
 
 
 def test_a_status_is_sent_once() -> None:

@@ -1,16 +1,19 @@
 """A watcher's way from the stored part through live frames to the end."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import orjson
+import pytest
 
 from services.api.use_cases.cursor import Cursor
-from services.api.use_cases.following import Event, FollowJob, Sources
+from services.api.use_cases.following import STILL_WAITING, Event, FollowJob, Sources
 from services.api.use_cases.gates import Gates
 from services.api.use_cases.results import Results
 from services.api.use_cases.watching import Missed, Received, Watch
+from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId, UserId
 from shared.domain.jobs import JobStatus
 from shared.messages.frames import ErrorFrame, Frame, JobDelta, JobFailed
@@ -47,6 +50,10 @@ def succeed(bench: ApiBench, job_id: JobId, text: str) -> None:
     bench.jobs.put(ANN, replace(state, job=job, attempt_number=1))
 
 
+async def all_of(stream: AsyncIterator[Sequence[Event]]) -> list[Event]:
+    return [event async for events in stream for event in events]
+
+
 def shown(events: list[Event]) -> list[str]:
     bodies = [orjson.loads(event.body) for event in events if event.body]
     return [body.get("text", body["type"]) for body in bodies]
@@ -59,10 +66,23 @@ async def test_live_frames_then_the_end(bench: ApiBench) -> None:
         [watch] = bench.watches.open
         for one in (delta(job_id, 0, "ab"), delta(job_id, 2, "c"), received(failed)):
             watch.offer(one)
-        events = [event async for event in following.events()]
+        events = await all_of(following.events())
     assert shown(events) == ["job.status", "ab", "c", "job.failed"]
     assert following.is_over
     assert not bench.watches.open
+
+
+async def test_a_job_watched_from_its_start_is_not_read(bench: ApiBench) -> None:
+    job_id = await submitted(bench)
+    assert bench.watches.expected == [job_id]
+    bench.watches.accepted = bench.jobs.submitted[0]
+    bench.jobs.is_away = True
+    async with follow_job(bench, []).open(ANN, job_id, Cursor(job_id)) as following:
+        bench.watches.open[0].miss(Missed.CLOSED)
+        assert shown(await all_of(following.events())) == ["job.status"]
+    with pytest.raises(DatabaseUnavailableError):
+        async with follow_job(bench, []).open(UserId("bob"), job_id, Cursor(job_id)):
+            pass
 
 
 async def test_an_overflow_is_made_good_from_the_database(bench: ApiBench) -> None:
@@ -73,7 +93,7 @@ async def test_an_overflow_is_made_good_from_the_database(bench: ApiBench) -> No
         for offset in range(1_001):
             watch.offer(delta(job_id, offset, "x"))
         succeed(bench, job_id, "x" * 1_001)
-        events = [event async for event in following.events()]
+        events = await all_of(following.events())
     assert shown(events) == ["job.status", "x" * 1_001, "job.completed"]
     assert reasons == ["overflow"]
 
@@ -91,7 +111,7 @@ async def test_a_gap_is_asked_again_until_the_text_is_stored(bench: ApiBench) ->
         state = bench.jobs.states[job_id]
         running = replace(state.job, status=JobStatus.RUNNING)
         bench.jobs.put(ANN, replace(state, job=running, attempt_number=1, text="ab"))
-        events = [await next_event, await anext(stream), await anext(stream)]
+        events = [*await next_event, *await anext(stream)]
     assert shown(events) == ["job.status", "ab", "c"]
     assert set(reasons) == {"gap"}
 
@@ -100,7 +120,7 @@ async def test_a_stopping_server_ends_the_stream_without_an_end(bench: ApiBench)
     job_id = await submitted(bench)
     async with follow_job(bench, []).open(ANN, job_id, Cursor(job_id)) as following:
         bench.watches.open[0].miss(Missed.CLOSED)
-        assert shown([event async for event in following.events()]) == ["job.status"]
+        assert shown(await all_of(following.events())) == ["job.status"]
     assert not following.is_over
 
 
@@ -112,11 +132,11 @@ async def test_an_outage_of_the_database_does_not_end_the_stream(bench: ApiBench
         await anext(stream)
         bench.jobs.is_away = True
         watch.miss(Missed.RECONNECT)
-        assert (await anext(stream)).body == b""
+        assert await anext(stream) == [STILL_WAITING]
         bench.jobs.is_away = False
         succeed(bench, job_id, "all")
         watch.miss(Missed.RECONNECT)
-        assert shown([event async for event in stream]) == ["all", "job.completed"]
+        assert shown(await all_of(stream)) == ["all", "job.completed"]
 
 
 async def test_waiting_for_an_end_has_a_limit(bench: ApiBench) -> None:

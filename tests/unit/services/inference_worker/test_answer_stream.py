@@ -42,8 +42,19 @@ async def test_later_pieces_leave_together() -> None:
     for piece in ("One", " two", " three", " four"):
         await answer.stream.add(piece)
     assert answer.deltas == [(0, "One")]
-    await answer.stream.close()
+    await answer.stream.flush()
     assert answer.deltas == [(0, "One"), (3, " two three four")]
+
+
+async def test_what_waits_at_the_end_is_left_to_the_last_frame() -> None:
+    answer, open_one = Answer(), Answer()
+    for one in (answer, open_one):
+        await one.stream.add("One")
+        await one.stream.add(" two")
+    await answer.stream.close()
+    await wait_until(lambda: len(open_one.deltas) == 2)
+    assert answer.deltas == [(0, "One")]
+    assert answer.stream.text == "One two"
 
 
 async def test_what_waits_leaves_by_itself() -> None:
@@ -69,7 +80,7 @@ async def test_offsets_count_code_points() -> None:
     answer = Answer()
     await answer.stream.add("🦆é")
     await answer.stream.add("x")
-    await answer.stream.close()
+    await answer.stream.flush()
     assert answer.deltas == [(0, "🦆é"), (2, "x")]
 
 
@@ -80,7 +91,7 @@ async def test_chunks_are_the_text_without_gap_or_overlap() -> None:
         await answer.stream.add(piece)
         if position % 50 == 0:
             await asyncio.sleep(0)
-    await answer.stream.close()
+    await answer.stream.flush()
     assert answer.stream.text == "".join(pieces)
     assert "".join(text for _, text in answer.deltas) == answer.stream.text
     ends = [0, *(offset + len(text) for offset, text in answer.deltas)]
@@ -90,7 +101,7 @@ async def test_chunks_are_the_text_without_gap_or_overlap() -> None:
 async def test_nothing_waits_for_nothing() -> None:
     answer = Answer()
     await answer.stream.add("")
-    await answer.stream.close()
+    await answer.stream.flush()
     assert answer.deltas == []
     assert not answer.stream.text_was_sent
 

@@ -58,7 +58,7 @@ async def test_an_answer_is_streamed_stored_and_paid_for() -> None:
     assert settlement.result.neurons == _LLAMA_NEURONS
     assert settlement.result.provider_request_id == "request-1"
     deltas = [frame for frame in world.frames.frames if isinstance(frame, JobDelta)]
-    assert "".join(delta.text for delta in deltas) == "Hello world"
+    assert [(delta.offset, delta.text) for delta in deltas] == [(0, "Hello")]
     assert world.calls == ["llama"]
     assert world.models[Provider.CLOUDFLARE].streams_open == 0
 
@@ -114,15 +114,15 @@ async def test_the_terminal_frame_adds_up_all_attempts() -> None:
     earlier = claim(3, cost_usd=Decimal(1), usage=TokenUsage(100, 10, Decimal(5)))
     world = ChatWorld([earlier])
     await world.complete_chat(command())
-    (message,) = world.sent_to("stream")
-    frame = FRAME.validate_json(message.body)
+    frame = world.frames.frames[-1]
     assert isinstance(frame, JobCompleted)
+    assert frame.attempt == 3
     assert frame.cost_usd == 1 + _LLAMA_USD
     assert (frame.usage.input_tokens, frame.usage.output_tokens) == (100 + _INPUT_TOKENS, 12)
     assert frame.usage.neurons == 5 + _LLAMA_NEURONS
     assert (frame.provider, frame.model, frame.is_fallback) == ("cloudflare", "llama", False)
     assert frame.latency_ms == 2000
-    assert world.attempts.settlements[0].terminal_frame == message.body
+    assert FRAME.validate_json(world.attempts.settlements[0].terminal_frame or b"") == frame
 
 
 async def test_the_next_candidate_answers_when_one_fails() -> None:
@@ -144,7 +144,7 @@ async def test_the_next_candidate_answers_when_one_fails() -> None:
 async def test_a_stream_cut_midway_starts_again_elsewhere() -> None:
     world = ChatWorld(llama=BreaksOff("stream_cut", ("Bye",)), luna=Says(("Hello",)))
     await world.complete_chat(command())
-    assert world.frames.frames == [
+    assert world.frames.frames[:-1] == [
         JobDelta(job_id=JOB_ID, attempt=1, offset=0, text="Bye"),
         JobReset(job_id=JOB_ID, attempt=2, reason="stream_cut"),
         JobDelta(job_id=JOB_ID, attempt=2, offset=0, text="Hello"),
@@ -173,8 +173,7 @@ async def test_a_wrong_request_fails_without_asking_further() -> None:
     await world.complete_chat(command())
     (settlement,) = world.attempts.settlements
     assert isinstance(settlement.step, JobFails)
-    (message,) = world.sent_to("stream")
-    frame = FRAME.validate_json(message.body)
+    (frame,) = world.frames.frames
     assert isinstance(frame, JobFailed)
     assert (frame.error.code, frame.error.message) == ("5006", "the request is wrong")
     assert world.calls == ["llama"]

@@ -85,9 +85,7 @@ async def test_the_last_frame_sums_the_whole_job() -> None:
     assert frame.usage.input_tokens == 7 + settlement.result.usage.input_tokens
     assert frame.cost_usd == Decimal("0.5") + settlement.result.cost_usd
     assert (frame.is_fallback, frame.latency_ms) == (False, 60_000)
-    ending = next(one for one in world.broker.flushed if one.exchange == "stream")
-    assert (ending.message_id, ending.routing_key) == ("job_1:end", "job._1.job_1")
-    assert not ending.mandatory
+    assert world.frames.sent == [("job._1.job_1", frame)]
 
 
 async def test_more_texts_than_a_call_takes_are_embedded_one_call_after_another() -> None:

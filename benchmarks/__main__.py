@@ -1,6 +1,6 @@
 """Starts a private stack, runs the stages on it one after another, and prints what they measured.
 
-python -m benchmarks [accept] [chat] [embed] [ledger]
+python -m benchmarks [accept] [chat] [embed] [ledger] [gates]
 """
 
 import sys
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.gates_stage import gates
 from benchmarks.http_load import Connection, Target
 from benchmarks.ledger_stage import ledger
 from benchmarks.report import Measured
-from benchmarks.stages import Bench, accept, chat, drain, embed
+from benchmarks.stages import Bench, accept, added_latency, chat, drain, embed
 from cli.local_stack.foreground import run_stack
 from cli.local_stack.plan import StackOptions
 from cli.local_stack.ready_file import ReadyFile
@@ -22,9 +23,14 @@ from cli.local_stack.ready_file import ReadyFile
 Stage = Callable[[Bench], Awaitable[Measured]]
 STAGES: dict[str, Sequence[Stage]] = {
     "accept": (accept, drain),
-    "chat": (lambda bench: chat(bench, 10, 1000), lambda bench: chat(bench, 50, 2000)),
+    "chat": (
+        lambda bench: chat(bench, 50, 3000),
+        lambda bench: chat(bench, 10, 1000),
+        added_latency,
+    ),
     "embed": (embed,),
     "ledger": (ledger,),
+    "gates": (gates,),
 }
 
 

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
+_END_OF_HEAD = b"\r\n\r\n"
+_END_OF_CHUNKS = b"\r\n0\r\n\r\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -45,6 +48,16 @@ class Connection:
         """Return the status and body of an answer."""
         return await self._send("GET", path, b"")
 
+    async def last_frame(self, job_id: str) -> Mapping[str, object]:
+        """Watch a job's server-sent events to their end and return the last frame."""
+        reader = await self._request("GET", f"/v1/jobs/{job_id}/events", b"")
+        await reader.readuntil(_END_OF_HEAD)
+        answer = await reader.readuntil(_END_OF_CHUNKS)
+        frame: Mapping[str, object] = orjson.loads(
+            answer.rpartition(b"\ndata: ")[2].split(b"\n")[0]
+        )
+        return frame
+
     async def close(self) -> None:
         """Close the connection."""
         if self._streams is not None:
@@ -52,6 +65,12 @@ class Connection:
             self._streams = None
 
     async def _send(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        reader = await self._request(method, path, body)
+        head = (await reader.readuntil(_END_OF_HEAD)).lower()
+        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        return int(head.split(b" ", 2)[1]), await reader.readexactly(length)
+
+    async def _request(self, method: str, path: str, body: bytes) -> asyncio.StreamReader:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._target.host, self._target.port)
         reader, writer = self._streams
@@ -61,24 +80,7 @@ class Connection:
             f"content-length: {len(body)}\r\n\r\n".encode()
             + body
         )
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-        return int(head.split(b" ", 2)[1]), await reader.readexactly(length)
-
-
-async def last_frame(target: Target, job_id: str) -> Mapping[str, object]:
-    """Watch a job's server-sent events to their end and return the last frame."""
-    reader, writer = await asyncio.open_connection(target.host, target.port)
-    writer.write(
-        f"GET /v1/jobs/{job_id}/events HTTP/1.1\r\nhost: {target.host}\r\n"
-        f"accept: text/event-stream\r\nauthorization: Bearer {target.key}\r\n"
-        "connection: close\r\n\r\n".encode()
-    )
-    answer = await reader.read()
-    writer.close()
-    last = answer.rpartition(b"\ndata: ")[2].split(b"\n")[0]
-    frame: Mapping[str, object] = orjson.loads(last)
-    return frame
+        return reader
 
 
 async def in_flight(

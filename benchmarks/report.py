@@ -11,28 +11,36 @@ class Measured:
     Attributes:
         per_second: The stage's rate.
         unit: Of what.
-        wanted: The least rate that is good enough.
+        wanted: The least rate that is good enough, if the rate is what is measured.
         latencies_ms: Of single items, if they were timed.
         cpu_ms: Processor time per item, by process.
+        wanted_p50_ms: The longest median latency that is good enough.
     """
 
     stage: str
     per_second: float
     unit: str
-    wanted: float
+    wanted: float = 0
     latencies_ms: Sequence[float] = ()
     cpu_ms: Mapping[str, float] = field(default_factory=dict[str, float])
+    wanted_p50_ms: float = 0
 
     def lines(self) -> Sequence[str]:
         """Return the stage's report."""
-        verdict = "ok" if self.per_second >= self.wanted else "BELOW"
         rate = f"{self.stage:<28} {self.per_second:>9.0f} {self.unit}/s"
-        lines = [f"{rate}  (wanted {self.wanted:.0f}: {verdict})"]
+        if self.wanted:
+            verdict = "ok" if self.per_second >= self.wanted else "BELOW"
+            rate = f"{rate}  (wanted {self.wanted:.0f}: {verdict})"
+        lines = [rate]
         if self.latencies_ms:
             marks = " ".join(
                 f"p{percent} {percentile(self.latencies_ms, percent):.1f} ms"
                 for percent in (50, 95, 99)
             )
+            if self.wanted_p50_ms:
+                is_good = percentile(self.latencies_ms, 50) <= self.wanted_p50_ms
+                verdict = "ok" if is_good else "ABOVE"
+                marks = f"{marks}  (wanted p50 {self.wanted_p50_ms:.0f} ms: {verdict})"
             lines.append(f"{'':<28} latency {marks}")
         if self.cpu_ms:
             used = " ".join(f"{name} {value:.2f}" for name, value in sorted(self.cpu_ms.items()))

@@ -2,19 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
 import orjson
 
 from benchmarks.cpu import CpuReading
-from benchmarks.http_load import Connection, Target, in_flight, last_frame
+from benchmarks.http_load import Connection, Target, in_flight
 from benchmarks.report import Measured
 from cli.local_stack.ready_file import ReadyFile
 
-_PROMPT: Mapping[str, object] = {
+CHAT: Mapping[str, object] = {
     "messages": [{"role": "user", "content": "Why does the tide come in twice a day?"}]
 }
+_PROVIDER_MS = 500
 _DEADLINE_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 
@@ -40,6 +42,25 @@ class Bench:
         if status != 200:
             raise RuntimeError(f"{action} {queue}: {status} {body.decode()}")
 
+    @asynccontextmanager
+    async def provider_latency(self, milliseconds: int) -> AsyncGenerator[None]:
+        """Let the simulated provider take so long for the time of the block."""
+        simulator = Connection(Target(self.ready.simulator or "", ""))
+        await simulator.put("/_control", {"cloudflare": {"latency_ms": milliseconds}})
+        try:
+            yield
+        finally:
+            await simulator.put("/_control", {"cloudflare": {"latency_ms": 0}})
+            await simulator.close()
+
+    async def settled_requests(self) -> int:
+        """Return how many entries the ledger has once all calls so far are in it."""
+        seen = -1
+        while (now := await self.ledger_requests()) != seen:
+            seen = now
+            await asyncio.sleep(0.3)
+        return seen
+
     async def ledger_requests(self) -> int:
         """Return how many entries the ledger has."""
         _, body = await self.admin.get("/v1/admin/usage")
@@ -55,7 +76,7 @@ async def accept(bench: Bench, total: int = 3000) -> Measured:
 
     async def one(connection: Connection) -> None:
         began = time.perf_counter()
-        status, body = await connection.post("/v1/chat/jobs", _PROMPT)
+        status, body = await connection.post("/v1/chat/jobs", CHAT)
         if status != 202:
             raise RuntimeError(f"not accepted: {status} {body.decode()}")
         latencies.append((time.perf_counter() - began) * 1000)
@@ -80,24 +101,43 @@ async def drain(bench: Bench, total: int = 3000) -> Measured:
 
 async def chat(bench: Bench, clients: int, total: int) -> Measured:
     """Submit, watch by server-sent events to the last frame, and again: what a client waits for."""
+    measured = await _chat(bench, f"chat by SSE ({clients} in flight)", clients, total)
+    return replace(measured, wanted=150)
+
+
+async def added_latency(bench: Bench, clients: int = 10, total: int = 400) -> Measured:
+    """As `chat`, with a provider that takes its time: what a client waits for beyond that.
+
+    With a provider that takes none, latency only mirrors throughput: so many clients that always
+    wait for their next answer keep every core busy.
+    """
+    async with bench.provider_latency(_PROVIDER_MS):
+        name = f"added latency ({clients} in flight)"
+        measured = await _chat(bench, name, clients, total)
+    added = [one - _PROVIDER_MS for one in measured.latencies_ms]
+    return replace(measured, latencies_ms=added, wanted_p50_ms=30)
+
+
+async def _chat(bench: Bench, name: str, clients: int, total: int) -> Measured:
     latencies: list[float] = []
 
     async def one(connection: Connection) -> None:
         began = time.perf_counter()
-        _, body = await connection.post("/v1/chat/jobs", _PROMPT)
-        frame = await last_frame(bench.user, orjson.loads(body)["id"])
+        _, body = await connection.post("/v1/chat/jobs", CHAT)
+        frame = await connection.last_frame(orjson.loads(body)["id"])
         if frame.get("type") != "job.completed":
             raise RuntimeError(f"not completed: {frame}")
         latencies.append((time.perf_counter() - began) * 1000)
 
-    booked = await bench.ledger_requests()
+    await in_flight(clients, 2 * clients, one, bench.user)  # connections, plans and lanes
+    latencies.clear()
+    booked = await bench.settled_requests()
     before, began = CpuReading.take(bench.ready), time.perf_counter()
     await in_flight(clients, total, one, bench.user)
     await until(lambda: _at_least(bench, booked + total))
     seconds = time.perf_counter() - began
     cpu = CpuReading.take(bench.ready).milliseconds_per(total, before)
-    name = f"chat by SSE ({clients} in flight)"
-    return Measured(name, total / seconds, "job", 150, latencies, cpu)
+    return Measured(name, total / seconds, "job", latencies_ms=latencies, cpu_ms=cpu)
 
 
 async def embed(bench: Bench, total: int = 8000) -> Measured:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import admin, collections, jobs, stack
+from cli.commands import admin, collections, jobs, prices, stack, throttling
 from cli.options import DEFAULT_HOME, GlobalOptions
 
 app = typer.Typer(
@@ -27,10 +27,14 @@ app.command()(collections.ingest)
 app.command()(collections.search)
 app.command()(admin.usage)
 app.command()(admin.reconcile)
+app.command()(throttling.audit)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(admin.queues, name="queues")
 app.add_typer(admin.budgets, name="budgets")
 app.add_typer(admin.keys, name="keys")
+app.add_typer(throttling.scopes, name="scopes")
+app.add_typer(throttling.alerts, name="alerts")
+app.add_typer(prices.prices, name="prices")
 
 
 @app.callback()

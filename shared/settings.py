@@ -74,6 +74,12 @@ class AdminSettings(_Group):
     admin_key: SecretStr = Field(alias="SLUICEWAY_ADMIN_KEY", min_length=16)
 
 
+class AlertSettings(_Group):
+    """Where alerts go beside the log: Apprise addresses, separated by spaces or commas."""
+
+    urls: SecretStr = Field(SecretStr(""), alias="SLUICEWAY_ALERT_URLS")
+
+
 class ProcessSettings(_Group):
     """How this process is called and where it answers health checks.
 

@@ -12,19 +12,33 @@ from pathlib import Path
 
 from simulator.bill_file import BillFile
 from simulator.bill_row import BillRow, decimal_string
+from simulator.free_neurons import FreeNeurons
 from simulator.json_values import JsonObject
-from simulator.prices import Price
+from simulator.prices import USD_PER_NEURON, Price
 
 _WRITE_WITHIN_SECONDS = 0.05
 
 
 class Bill:
-    """All rows in memory, each change also on disk."""
+    """All rows in memory, each change also on disk.
 
-    def __init__(self, home: Path, now: Callable[[], datetime]) -> None:
+    Args:
+        home: Where the bill is kept.
+        now: The time.
+        free_neurons_per_day: How many neurons of a UTC day cost nothing.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        now: Callable[[], datetime],
+        free_neurons_per_day: Callable[[], Decimal] = Decimal,
+    ) -> None:
         self._now = now
         self._file = BillFile(home / "bill.jsonl")
         self._rows = self._file.read()
+        self._free = FreeNeurons(free_neurons_per_day)
+        self._free.read_back(self._rows.values())
         self._total_usd = sum((row.cost_usd for row in self._rows.values()), Decimal(0))
         self._unwritten: set[str] = set()
 
@@ -54,6 +68,15 @@ class Bill:
             asyncio.get_running_loop().call_later(_WRITE_WITHIN_SECONDS, self.write)
         self._unwritten.add(row.call_id)
 
+    def count_neurons(self, row: BillRow, neurons: Decimal | None) -> None:
+        """Set a row's neurons, and let the new ones be free as far as the day has some left."""
+        if row.call_id not in self._rows:
+            row.neurons, row.free_neurons = None, Decimal(0)
+        if neurons is not None:
+            produced = neurons - (row.neurons or 0)
+            row.free_neurons += self._free.take(row.at.date(), produced)
+        row.neurons = neurons
+
     def write(self) -> None:
         """Write every state that is only in memory."""
         rows = [self._rows[call_id] for call_id in self._unwritten if call_id in self._rows]
@@ -64,6 +87,7 @@ class Bill:
     def empty(self) -> JsonObject:
         """Forget every row, on disk too; return the empty bill."""
         self._rows.clear()
+        self._free.forget()
         self._unwritten.clear()
         self._total_usd = Decimal(0)
         self._file.empty()
@@ -119,6 +143,7 @@ class Charge:
     def _update(self, output_tokens: int, *, at_once: bool) -> None:
         row = self._row
         row.output_tokens = output_tokens
-        row.neurons = self._price.neurons(row.input_tokens, output_tokens)
-        cost_usd = self._price.cost_usd(row.input_tokens, output_tokens)
+        self._bill.count_neurons(row, self._price.neurons(row.input_tokens, output_tokens))
+        list_cost_usd = self._price.cost_usd(row.input_tokens, output_tokens)
+        cost_usd = list_cost_usd - row.free_neurons * USD_PER_NEURON
         self._bill.record(row, cost_usd, at_once=at_once)

@@ -13,7 +13,10 @@ from simulator.json_values import JsonObject
 
 @dataclass(slots=True)
 class BillRow:
-    """What one call cost; changes while its tokens are produced."""
+    """What one call cost; changes while its tokens are produced.
+
+    `free_neurons` are those of its neurons that cost nothing.
+    """
 
     call_id: str
     request_id: str
@@ -23,6 +26,7 @@ class BillRow:
     at: datetime
     output_tokens: int = 0
     neurons: Decimal | None = None
+    free_neurons: Decimal = Decimal(0)
     cost_usd: Decimal = Decimal(0)
     completed: bool = False
 
@@ -36,6 +40,7 @@ class BillRow:
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "neurons": None if self.neurons is None else decimal_string(self.neurons),
+            "free_neurons": decimal_string(self.free_neurons),
             "cost_usd": decimal_string(self.cost_usd),
             "completed": self.completed,
             "at": self.at.isoformat(),
@@ -59,6 +64,7 @@ def from_json(value: JsonObject) -> BillRow:
         at=aware(str(value["at"])),
         output_tokens=int(str(value["output_tokens"])),
         neurons=None if neurons is None else Decimal(str(neurons)),
+        free_neurons=Decimal(str(value.get("free_neurons", 0))),
         cost_usd=Decimal(str(value["cost_usd"])),
         completed=value["completed"] is True,
     )

@@ -5,6 +5,7 @@ times, so that a test of a share needs few calls.
 """
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
@@ -41,13 +42,17 @@ class InvalidControlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """A provider's settings; `tokens_per_second` 0 or None means no limit."""
+    """A provider's settings; `tokens_per_second` 0 or None means no limit.
+
+    Only Cloudflare gives neurons away.
+    """
 
     latency_ms: float = 0
     tokens_per_second: float | None = None
     mode: Mode = Mode.OK
     probability: float = 1.0
     after_chunks: int = 3
+    free_neurons_per_day: float = 0
 
     def to_json(self) -> JsonObject:
         """Return the wire form."""
@@ -79,7 +84,15 @@ class Controls:
     def to_json(self) -> JsonObject:
         """Return the wire form."""
         behaviours: JsonObject = {name: self._behaviours[name].to_json() for name in _PROVIDERS}
+        cloudflare = self._behaviours["cloudflare"]
+        behaviours["cloudflare"] = cloudflare.to_json() | {
+            "free_neurons_per_day": cloudflare.free_neurons_per_day
+        }
         return behaviours | {"clock": self._clock.set_to}
+
+    def free_neurons_per_day(self) -> Decimal:
+        """Return how many neurons of a UTC day Cloudflare gives away."""
+        return Decimal(str(self._behaviours["cloudflare"].free_neurons_per_day))
 
     def merge(self, changes: JsonObject | None) -> None:
         """Change what is named and keep the rest; an invalid value changes nothing.
@@ -141,5 +154,7 @@ def _with(behaviour: Behaviour, name: str, value: object, provider: Provider) ->
             return replace(behaviour, probability=value)
         case "after_chunks" if is_integer(value) and value >= 0:
             return replace(behaviour, after_chunks=value)
+        case "free_neurons_per_day" if provider == "cloudflare" and is_number(value) and value >= 0:
+            return replace(behaviour, free_neurons_per_day=value)
         case _:
             raise InvalidControlError(f"{provider}.{name} cannot be {value!r}")

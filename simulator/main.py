@@ -47,10 +47,11 @@ def build(home: Path, prices: Path) -> Simulation:
         FileNotFoundError: `prices` holds no price rows.
     """
     clock = Clock()
+    controls = Controls(clock)
     return Simulation(
         prices=read_prices(prices),
-        controls=Controls(clock),
-        bill=Bill(home, clock.now),
+        controls=controls,
+        bill=Bill(home, clock.now, controls.free_neurons_per_day),
         clock=clock,
     )
 

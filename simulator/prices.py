@@ -1,7 +1,8 @@
 """The dated price rows the simulator bills by, read from CSV.
 
 Invariant: money is exact. Cloudflare bills neurons at 0.011 USD per thousand (Cloudflare pricing
-page, 2026-08-28; the USD columns are rounded from it), OpenAI bills USD per million tokens.
+page, 2026-08-28; the USD columns are rounded from it) where it publishes them, else USD per million
+tokens, as OpenAI does; a prompt beyond a row's threshold makes the whole request dearer.
 """
 
 import csv
@@ -14,11 +15,12 @@ from pathlib import Path
 
 USD_PER_NEURON = Decimal("0.000011")
 _ZERO = Decimal(0)
+_NO_PRICES = "allowances.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One dated row: rates per million tokens, in neurons for Cloudflare and in USD for OpenAI."""
+    """One dated row: rates per million tokens, for Cloudflare in neurons unless it is in USD."""
 
     provider: str
     model: str
@@ -29,24 +31,34 @@ class Price:
     dimensions: int | None
     effective_from: date
     retired_on: date | None
+    is_in_usd: bool = False
+    long_above: int | None = None
+    long_input_factor: Decimal = Decimal(1)
+    long_output_factor: Decimal = Decimal(1)
 
     def neurons(self, input_tokens: int, output_tokens: int) -> Decimal | None:
-        """Return the billed neurons, or None for a provider that has none."""
-        if self.provider != "cloudflare":
-            return None
-        return self._units(input_tokens, output_tokens)
+        """Return the billed neurons, or None where none are published."""
+        return self._units(input_tokens, output_tokens) if self._has_neurons else None
 
     def cost_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
         """Return the exact cost in USD."""
         units = self._units(input_tokens, output_tokens)
-        return units * USD_PER_NEURON if self.provider == "cloudflare" else units
+        return units * USD_PER_NEURON if self._has_neurons else units
 
     def is_retired(self, today: date) -> bool:
         """Tell whether the model no longer answers on that day."""
         return self.retired_on is not None and self.retired_on <= today
 
+    @property
+    def _has_neurons(self) -> bool:
+        return self.provider == "cloudflare" and not self.is_in_usd
+
     def _units(self, input_tokens: int, output_tokens: int) -> Decimal:
-        return (self.input_rate * input_tokens + self.output_rate * output_tokens).scaleb(-6)
+        for_input, for_output = self.input_rate * input_tokens, self.output_rate * output_tokens
+        if self.long_above is not None and input_tokens > self.long_above:
+            for_input *= self.long_input_factor
+            for_output *= self.long_output_factor
+        return (for_input + for_output).scaleb(-6)
 
 
 class PriceBook:
@@ -75,13 +87,13 @@ class PriceBook:
 
 
 def read_prices(directory: Path) -> PriceBook:
-    """Read every `*.csv` file of a directory.
+    """Read every `*.csv` file of a directory but the one that holds no prices.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: a row cannot be read.
     """
-    files = sorted(directory.glob("*.csv"))
+    files = [file for file in sorted(directory.glob("*.csv")) if file.name != _NO_PRICES]
     if not files:
         raise FileNotFoundError(f"no price rows: {directory} holds no .csv file")
     return PriceBook(price for path in files for price in _read_file(path))
@@ -93,9 +105,8 @@ def _read_file(path: Path) -> list[Price]:
 
 
 def _read_row(row: Mapping[str, str]) -> Price:
-    per_million = (
-        "neurons_per_million_{}" if row["provider"] == "cloudflare" else "{}_usd_per_million"
-    )
+    has_neurons = bool(row["neurons_per_million_input"])
+    per_million = "neurons_per_million_{}" if has_neurons else "{}_usd_per_million"
     return Price(
         provider=row["provider"],
         model=row["model"],
@@ -106,6 +117,10 @@ def _read_row(row: Mapping[str, str]) -> Price:
         dimensions=_integer(row["dimensions"]),
         effective_from=_day(row["effective_from"]) or date.min,
         retired_on=_day(row["retired_on"]),
+        is_in_usd=not has_neurons,
+        long_above=_integer(row.get("long_context_above_tokens", "")),
+        long_input_factor=Decimal(row.get("long_context_input_factor") or 1),
+        long_output_factor=Decimal(row.get("long_context_output_factor") or 1),
     )
 
 

@@ -26,7 +26,7 @@ UntilOption = Annotated[str | None, typer.Option(help="Reopen at this time (ISO 
 def list_queues(context: typer.Context) -> None:
     """List queues and their gates; with a command, move one."""
     if context.invoked_subcommand is None:
-        _list(global_options(context), "/v1/admin/queues", _QUEUE_COLUMNS)
+        list_rows(global_options(context), "/v1/admin/queues", _QUEUE_COLUMNS)
 
 
 @queues.command()
@@ -63,12 +63,25 @@ def close(
 def show_budget(
     context: typer.Context,
     scope: Annotated[str | None, typer.Argument(help="Such as global or user:ann.")] = None,
+    window: Annotated[str | None, typer.Option(help="day or month")] = None,
 ) -> None:
     """Show a budget and what of it is spent; without a scope, list all."""
     if scope is None:
-        _list(global_options(context), "/v1/admin/budgets", _BUDGET_COLUMNS)
+        list_rows(global_options(context), "/v1/admin/budgets", _BUDGET_COLUMNS)
         return
-    _show(global_options(context), "GET", f"/v1/admin/budgets/{quote(scope, safe=':')}")
+    answer = f"/v1/admin/budgets/{quote(scope, safe=':')}{_window_query(window)}"
+    show(global_options(context), "GET", answer)
+
+
+@budgets.command("delete")
+def delete_budget(
+    context: typer.Context,
+    scope: str,
+    window: Annotated[str | None, typer.Option(help="day or month; both by default.")] = None,
+) -> None:
+    """Remove a budget with its gates."""
+    path = f"/v1/admin/budgets/{quote(scope, safe=':')}{_window_query(window)}"
+    show(global_options(context), "DELETE", path)
 
 
 @budgets.command("set")
@@ -77,19 +90,20 @@ def set_budget(
     scope: str,
     window: Annotated[str, typer.Option(help="day or month")] = "day",
     limit: Annotated[str | None, typer.Option(help="Hard limit in USD.")] = None,
+    reason: Annotated[str, typer.Option(help="For the audit trail.")] = "",
     threshold: Annotated[
         list[str] | None, typer.Option(help="AT_USD:ACTION[:QUEUE,QUEUE], may be repeated.")
     ] = None,
 ) -> None:
-    """Replace a budget."""
+    """Replace a scope's budget of a window."""
     try:
         thresholds: list[JsonValue] = [parse_threshold(text) for text in threshold or []]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--threshold") from error
-    body: JsonObject = {"window": window, "thresholds": thresholds}
+    body: JsonObject = {"window": window, "thresholds": thresholds, "reason": reason}
     if limit is not None:
         body["limit_usd"] = limit
-    _show(global_options(context), "PUT", f"/v1/admin/budgets/{quote(scope, safe=':')}", body)
+    show(global_options(context), "PUT", f"/v1/admin/budgets/{quote(scope, safe=':')}", body)
 
 
 @keys.command("create")
@@ -102,19 +116,19 @@ def create_key(
     """Create a key; it is shown only now."""
     scopes: list[JsonValue] = list(scope or ["jobs"])
     body: JsonObject = {"user_id": user, "tier": tier, "scopes": scopes}
-    _show(global_options(context), "POST", "/v1/admin/keys", body)
+    show(global_options(context), "POST", "/v1/admin/keys", body)
 
 
 @keys.command("list")
 def list_keys(context: typer.Context) -> None:
     """List keys."""
-    _list(global_options(context), "/v1/admin/keys", _KEY_COLUMNS)
+    list_rows(global_options(context), "/v1/admin/keys", _KEY_COLUMNS)
 
 
 @keys.command("delete")
 def delete_key(context: typer.Context, key_id: str) -> None:
     """Revoke a key."""
-    _show(global_options(context), "DELETE", f"/v1/admin/keys/{quote(key_id, safe='')}")
+    show(global_options(context), "DELETE", f"/v1/admin/keys/{quote(key_id, safe='')}")
 
 
 def usage(
@@ -126,7 +140,7 @@ def usage(
     """Show what was used and what it cost."""
     columns = (*group_by.split(","), "requests", "input_tokens", "output_tokens", "cost_usd")
     query = {"group_by": group_by, "from": start, "to": end}
-    _list(
+    list_rows(
         global_options(context),
         "/v1/admin/usage",
         (*columns, "fallbacks", "errors", "p95_ms"),
@@ -149,19 +163,24 @@ def _differs(answer: JsonObject) -> bool:
     return any(answer.get(name) for name in counted) or answer.get("drift_usd") not in {"0", 0}
 
 
+def _window_query(window: str | None) -> str:
+    return "" if window is None else f"?window={quote(window, safe='')}"
+
+
 def _move(options: GlobalOptions, name: str, action: str, reason: str, until: str | None) -> None:
     body: JsonObject = {"reason": reason}
     if until is not None:
         body["until"] = until
-    _show(options, "POST", f"/v1/admin/queues/{quote(name, safe='')}/{action}", body)
+    show(options, "POST", f"/v1/admin/queues/{quote(name, safe='')}/{action}", body)
 
 
-def _list(
+def list_rows(
     options: GlobalOptions,
     path: str,
     columns: tuple[str, ...],
     query: dict[str, str | None] | None = None,
 ) -> None:
+    """Print a list's rows."""
     with failures_in_one_line():
         answer = options.admin().get(path, **(query or {}))
     if options.as_json:
@@ -170,7 +189,8 @@ def _list(
         print_table(rows_of(answer), columns)
 
 
-def _show(options: GlobalOptions, method: str, path: str, body: JsonObject | None = None) -> None:
+def show(options: GlobalOptions, method: str, path: str, body: JsonObject | None = None) -> None:
+    """Ask for one thing and print it."""
     with failures_in_one_line():
         answer = options.admin().send(method, path, body)
     _print(options, answer)

@@ -11,10 +11,12 @@ from fastapi import APIRouter, FastAPI
 from services.api.dependencies import BearerKey, BodyReader
 from services.api.parts import ApiParts
 from services.api.routes import (
+    admin_alerts,
     admin_budgets,
     admin_keys,
     admin_queues,
     admin_reports,
+    admin_scopes,
     collections,
     documents,
     job_events,
@@ -25,10 +27,13 @@ from services.api.routes import (
 from services.api.routes.documentation import DocumentedApp
 from services.api.routes.problems import add_problem_handlers
 from services.api.schemas.problems import Problem
+from services.api.use_cases.admin_alerts import AdminAlerts
+from services.api.use_cases.admin_audit import AdminAudit
 from services.api.use_cases.admin_budgets import AdminBudgets
 from services.api.use_cases.admin_keys import AdminKeys
 from services.api.use_cases.admin_queues import AdminQueues
 from services.api.use_cases.admin_reports import AdminReports
+from services.api.use_cases.admin_scopes import AdminScopes
 from services.api.use_cases.authenticate import ADMIN_SCOPE, JOBS_SCOPE, Authenticate
 from services.api.use_cases.collections import Collections
 from services.api.use_cases.embed_jobs import EmbedJobs
@@ -75,13 +80,15 @@ def create_app(parts: ApiParts) -> FastAPI:
 
 
 def _job_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[APIRouter]:
-    gates = Gates(parts.stores.gates, parts.clock, parts.limits.gate_age)
+    stores = parts.stores
+    gates = Gates(stores.gates, parts.clock, parts.limits.gate_age, stores.scope_gates)
     acceptance = Acceptance(
         parts.stores.jobs,
         gates,
         parts.broker.watches,
         parts.broker.flush,
         parts.routing,
+        parts.prices,
         parts.clock,
         lambda queue: parts.metrics.count("sluiceway_jobs_accepted_total", queue),
     )
@@ -144,9 +151,14 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
         parts.stores.gate_administration, parts.broker.depths, parts.broker.hint, parts.clock
     )
     budgets = AdminBudgets(parts.stores.budgets, parts.broker.hint)
+    scopes = AdminScopes(parts.stores.scope_gates, parts.clock)
+    audit = AdminAudit(parts.stores.audit)
+    alerts = AdminAlerts(parts.stores.alerts, parts.ids, parts.limits.alert_patience)
     return [
         admin_keys.create_router(keys=keys, key=key, bodies=bodies),
         admin_queues.create_router(queues=queues, key=key, bodies=bodies),
         admin_budgets.create_router(budgets=budgets, key=key, bodies=bodies),
+        admin_scopes.create_router(scopes=scopes, audit=audit, key=key, bodies=bodies),
+        admin_alerts.create_router(alerts=alerts, key=key),
         admin_reports.create_router(reports=AdminReports(parts.stores.reports), key=key),
     ]

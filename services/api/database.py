@@ -2,6 +2,8 @@
 
 from services.api.parts import Stores
 from shared.persistence.engine import create_engine
+from shared.persistence.repositories.alerts import PostgresAlerts
+from shared.persistence.repositories.audit import PostgresAuditTrail
 from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.collections import PostgresCollections
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
@@ -10,6 +12,7 @@ from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.keys import PostgresKeys
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.reports import PostgresReports
+from shared.persistence.repositories.scope_gates import PostgresScopeGates
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.persistence.schema import is_migrated
 from shared.ports.clock import Clock
@@ -30,6 +33,9 @@ class Database:
             vectors=PostgresVectors(self._engine),
             gates=gates,
             gate_administration=gates,
+            scope_gates=PostgresScopeGates(self._engine),
+            audit=PostgresAuditTrail(self._engine),
+            alerts=PostgresAlerts(self._engine),
             budgets=PostgresBudgets(self._engine, clock),
             reports=PostgresReports(self._engine),
         )

@@ -8,6 +8,7 @@ import asyncio
 import resource
 import secrets
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -25,14 +26,21 @@ from services.api.result_stream import ResultStream
 from services.api.routes.observed import Observed
 from services.api.use_cases.flushing import GatheredFlush
 from shared.domain.errors import SluicewayError
+from shared.domain.price_check import check_routed_prices
+from shared.domain.pricing import PriceBook
+from shared.domain.routing import RoutingTable
 from shared.messaging.declaration import is_declared
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.queue_depths import BrokerQueueDepths
 from shared.messaging.worker_process import Connections
+from shared.observability.health import Check
 from shared.observability.logging import configure
 from shared.observability.metrics import Metrics
+from shared.observability.price_warnings import warn_about_prices
 from shared.observability.serving import StoppableServer
 from shared.observability.starting import until_there
+from shared.ports.clock import Clock
+from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 from shared.settings import (
     AdminSettings,
@@ -72,6 +80,7 @@ def main() -> int:
 async def run(process: ProcessSettings, database: Database) -> None:
     """Serve until SIGTERM, then close the database too."""
     clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
+    routing, prices = _load_routing(clock)
     connections = await _connect(process, database)
     relay = OutboxRelay(database.outbox, connections.publisher, worker=process.name)
     stream = await ResultStream.open(
@@ -88,15 +97,13 @@ async def run(process: ProcessSettings, database: Database) -> None:
     parts = ApiParts(
         stores=database.stores,
         broker=broker,
-        routing=load_routing_table(load(RoutingSettings).routing),
+        routing=routing,
+        prices=prices,
         clock=clock,
         ids=ids,
         random_text=lambda: secrets.token_urlsafe(_SECRET_BYTES),
         admin_key=load(AdminSettings).admin_key.get_secret_value(),
-        checks={
-            "broker": broker_takes_messages(connections),
-            "database": database_answers(database.stores.gates),
-        },
+        checks=_checks(connections, database),
         metrics=metrics,
     )
     relay.start()
@@ -109,6 +116,20 @@ async def run(process: ProcessSettings, database: Database) -> None:
     await connections.close()
     await database.close()
     _log.info("api.stopped")
+
+
+def _load_routing(clock: Clock) -> tuple[RoutingTable, PriceBook]:
+    settings = load(RoutingSettings)
+    table, prices = load_routing_table(settings.routing), load_price_book(settings.prices)
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    return table, prices
+
+
+def _checks(connections: Connections, database: Database) -> Mapping[str, Check]:
+    return {
+        "broker": broker_takes_messages(connections),
+        "database": database_answers(database.stores.gates),
+    }
 
 
 async def _connect(process: ProcessSettings, database: Database) -> Connections:

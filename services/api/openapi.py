@@ -17,6 +17,7 @@ from shared.domain.outgoing import OutboxRow
 from shared.domain.work import NewJob
 from shared.observability.metrics import Metrics
 from shared.ports.messaging import QueueDepth
+from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 from shared.settings import RoutingSettings, load
 from shared.system import RandomIds, SystemClock
@@ -45,7 +46,7 @@ class NoBroker:
 
 def document() -> bytes:
     """Return the OpenAPI document of the app that serves, as indented JSON."""
-    clock, no_broker = SystemClock(), NoBroker()
+    clock, no_broker, routing = SystemClock(), NoBroker(), load(RoutingSettings)
     parts = ApiParts(
         stores=Database("postgresql://nobody@localhost/nothing", clock).stores,
         broker=BrokerSide(
@@ -54,7 +55,8 @@ def document() -> bytes:
             depths=no_broker,
             hint=no_broker,
         ),
-        routing=load_routing_table(load(RoutingSettings).routing),
+        routing=load_routing_table(routing.routing),
+        prices=load_price_book(routing.prices),
         clock=clock,
         ids=RandomIds(),
         random_text=str,

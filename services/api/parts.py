@@ -7,13 +7,20 @@ from services.api.settings import ApiLimits
 from services.api.use_cases.flushing import GatheredFlush
 from services.api.use_cases.results import StoredEmbeddings
 from services.api.use_cases.watching import Watches
+from shared.domain.pricing import PriceBook
 from shared.domain.routing import RoutingTable
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
 from shared.ports.access import KeyRepository
+from shared.ports.alerts import AlertLog
 from shared.ports.clock import Clock, Ids
 from shared.ports.embeddings import CollectionRepository, VectorStore
-from shared.ports.gates import GateAdministration, GateRepository
+from shared.ports.gates import (
+    AuditTrail,
+    GateAdministration,
+    GateRepository,
+    ScopeGateRepository,
+)
 from shared.ports.messaging import ControlHint, QueueDepths
 from shared.ports.money import BudgetRepository, Reports
 from shared.ports.work import JobRepository
@@ -30,6 +37,9 @@ class Stores:
     vectors: VectorStore
     gates: GateRepository
     gate_administration: GateAdministration
+    scope_gates: ScopeGateRepository
+    audit: AuditTrail
+    alerts: AlertLog
     budgets: BudgetRepository
     reports: Reports
 
@@ -57,6 +67,7 @@ class ApiParts:
     stores: Stores
     broker: BrokerSide
     routing: RoutingTable
+    prices: PriceBook
     clock: Clock
     ids: Ids
     random_text: Callable[[], str]

@@ -18,10 +18,12 @@ class ApiLimits:
         body_bytes: A larger request body is refused.
         key_age: How long a revoked key may still work.
         gate_age: How long a gate that has just moved may go unnoticed.
+        alert_patience: How long a test of the alert channels waits for their outcome.
         search_patience: How long a search waits for its query's vector.
     """
 
     body_bytes: int = 8 * 1024 * 1024
     key_age: timedelta = field(default=timedelta(seconds=1))
     gate_age: timedelta = field(default=timedelta(seconds=1))
+    alert_patience: timedelta = field(default=timedelta(seconds=40))
     search_patience: timedelta = field(default=timedelta(seconds=30))

@@ -1,6 +1,7 @@
 """Composition root of the cost aggregator: `python -m services.cost_aggregator.main`."""
 
-from collections.abc import AsyncGenerator
+import sys
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,9 +9,13 @@ from functools import partial
 
 import uvloop
 
+from services.cost_aggregator.adapters.apprise_channel import open_channels
+from services.cost_aggregator.adapters.log_channel import LogChannel
 from services.cost_aggregator.settings import Settings, load_settings
 from services.cost_aggregator.subscribers import subscribe_ledger
 from services.cost_aggregator.use_cases.book_usage import BookUsage
+from services.cost_aggregator.use_cases.deliver_alerts import DeliverAlerts
+from services.cost_aggregator.use_cases.release_parked import ReleaseParked
 from services.cost_aggregator.use_cases.reopen_gates import ReopenGates, TimedGates
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
 from shared.messaging.declaration import is_declared
@@ -22,18 +27,23 @@ from shared.observability.health import Check
 from shared.observability.metrics import Metrics
 from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
-from shared.persistence.repositories.gates import PostgresTimedGates
+from shared.persistence.repositories.alerts import PostgresAlerts
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.releasing import PostgresParking
+from shared.persistence.repositories.timed_gates import PostgresTimedGates
 from shared.persistence.schema import is_migrated
+from shared.ports.alerts import AlertChannel, AlertDeliveries
 from shared.ports.messaging import Outbox
 from shared.ports.money import Ledger
-from shared.ports.work import LeaseRepository
+from shared.ports.work import LeaseRepository, ParkedCommands
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _SWEEP_PERIOD = timedelta(seconds=1)
 _REOPEN_PERIOD = timedelta(seconds=1)
+_RELEASE_PERIOD = timedelta(milliseconds=500)
+_ALERT_PERIOD = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +53,29 @@ class Ports:
     ledger: Ledger
     leases: LeaseRepository
     gates: TimedGates
+    parked: ParkedCommands
+    alerts: AlertDeliveries
     outbox: Outbox
     database_answers: Check
     database_migrated: Check
+    channels: Sequence[AlertChannel] = ()
 
 
 @asynccontextmanager
 async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     """Give the database's adapters for the time of the block."""
+    channels = _channels(settings)
     engine = create_engine(settings.database.url)
     yield Ports(
         ledger=PostgresLedger(engine, SystemClock()),
         leases=PostgresLeases(engine),
         gates=PostgresTimedGates(engine, SystemClock()),
+        parked=PostgresParking(engine, SystemClock()),
+        alerts=PostgresAlerts(engine),
         outbox=PostgresOutbox(engine),
         database_answers=partial(answers, engine),
         database_migrated=partial(is_migrated, engine),
+        channels=channels,
     )
     await engine.dispose()
 
@@ -69,13 +86,18 @@ async def run(settings: Settings, ports: Ports) -> None:
     name = ids.new(settings.process.name)
     connections = await Connections.open(settings.broker, settings.process)
     relay = OutboxRelay(ports.outbox, connections.publisher, worker=name)
+    metrics = Metrics()
+    deliver = _deliver_alerts(ports, metrics)
+    alerts = Rounds(f"alerts:{name}", _ALERT_PERIOD, deliver)
     sweep = SweepLeases(ports.leases, relay, clock, ids)
-    reopen = ReopenGates(ports.gates, connections.hint)
     rounds = [
         Rounds(f"sweep:{name}", _SWEEP_PERIOD, sweep),
-        Rounds(f"reopen:{name}", _REOPEN_PERIOD, reopen),
+        Rounds(f"reopen:{name}", _REOPEN_PERIOD, ReopenGates(ports.gates, connections.hint)),
+        Rounds(f"release:{name}", _RELEASE_PERIOD, ReleaseParked(ports.parked, relay)),
+        alerts,
     ]
-    ledger = await subscribe_ledger(connections, BookUsage(ports.ledger, connections.hint))
+    book_usage = BookUsage(ports.ledger, connections.hint, alerts.wake)
+    ledger = await subscribe_ledger(connections, book_usage)
 
     async def loops_alive() -> bool:
         return relay.is_alive and ledger.is_alive and all(one.is_alive for one in rounds)
@@ -89,12 +111,30 @@ async def run(settings: Settings, ports: Ports) -> None:
         "database": ports.database_answers,
         "loops": loops_alive,
     }
-    await serve_health(settings.process, checks, Metrics())
+    await serve_health(settings.process, checks, metrics)
     await ledger.drain()
     for one in rounds:
         await one.drain()
     await relay.drain()
     await connections.close()
+
+
+def _deliver_alerts(ports: Ports, metrics: Metrics) -> DeliverAlerts:
+    log = LogChannel(lambda action: metrics.count("sluiceway_alerts_total", action))
+    return DeliverAlerts(
+        ports.alerts,
+        [log, *ports.channels],
+        lambda outcome: metrics.count("sluiceway_alert_deliveries_total", outcome),
+    )
+
+
+def _channels(settings: Settings) -> Sequence[AlertChannel]:
+    """Open the channels, or end the process with one line that names the mistake."""
+    try:
+        return open_channels(settings.alerts.urls.get_secret_value())
+    except ValueError as error:
+        sys.stderr.write(f"sluiceway: wrong setting: {error}\n")
+        raise SystemExit(2) from None
 
 
 async def work(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.settings import BrokerSettings, DatabaseSettings, ProcessSettings, load
+from shared.settings import AlertSettings, BrokerSettings, DatabaseSettings, ProcessSettings, load
 
 LEDGER_PREFETCH = 1000
 """How many usage events may share one commit."""
@@ -15,8 +15,11 @@ class Settings:
     process: ProcessSettings
     database: DatabaseSettings
     broker: BrokerSettings
+    alerts: AlertSettings
 
 
 def load_settings() -> Settings:
     """Read the environment, or end the process with one line that names the mistake."""
-    return Settings(load(ProcessSettings), load(DatabaseSettings), load(BrokerSettings))
+    return Settings(
+        load(ProcessSettings), load(DatabaseSettings), load(BrokerSettings), load(AlertSettings)
+    )

@@ -21,9 +21,17 @@ from services.embedding_worker.use_cases.ports import Identity, Ports
 from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind
+from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook, PriceRow
 from shared.domain.rollout import is_inside
-from shared.domain.routing import AUTO, Candidate, RoutingTable, candidates, check_prices
+from shared.domain.routing import (
+    AUTO,
+    Candidate,
+    RoutingTable,
+    candidates,
+    check_prices,
+    price_of,
+)
 from shared.messages.commands import EmbedTexts
 from shared.messaging.declaration import is_declared
 from shared.messaging.ticking import Ticker, start_rounds
@@ -31,6 +39,7 @@ from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
+from shared.observability.price_warnings import warn_about_prices
 from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
@@ -77,7 +86,7 @@ class RoutedByTable:
 
     def price(self, candidate: Candidate) -> PriceRow:
         """Return the price in force now."""
-        return self._prices.price_at(candidate.provider, candidate.model, self._clock.now())
+        return price_of(self._prices, candidate, self._clock.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,7 @@ async def run(settings: Settings, adapters: Adapters) -> None:
     table = load_routing_table(settings.routing.routing)
     prices = load_price_book(settings.routing.prices)
     check_prices(table, prices, clock.now())
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
     identity = Identity(
         ids.new(settings.process.name), timedelta(seconds=settings.process.lease_seconds)
     )

@@ -16,6 +16,7 @@ from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
 from shared.domain.catalog import Operation, Provider
+from shared.domain.price_check import check_routed_prices
 from shared.domain.rollout import is_inside
 from shared.domain.routing import Candidate, RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
@@ -24,6 +25,7 @@ from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
 from shared.observability.metrics import Metrics
+from shared.observability.price_warnings import warn_about_prices
 from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
@@ -90,6 +92,7 @@ async def run(settings: Settings, ports: Ports) -> None:
     table = load_routing_table(settings.routing.routing)
     prices = load_price_book(settings.routing.prices)
     check_prices(table, prices, clock.now())
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
     worker_id = ids.new(settings.process.name)
     connections = await Connections.open(settings.broker, settings.process)
     worker = WorkerProcess(

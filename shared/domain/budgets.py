@@ -139,16 +139,20 @@ class Threshold:
         at_usd: US dollars, ≥ 0.
         action: What happens.
         queues: The queues it happens to; `alert` touches none of them.
+        concurrency: With `slow`, how many calls may run at a time, ≥ 1.
 
     Raises:
-        ValueError: The amount is negative or a queue has no gate.
+        ValueError: The amount is negative, the concurrency is not positive or a queue has no gate.
     """
 
     at_usd: Decimal
     action: ThresholdAction
     queues: tuple[QueueName, ...] = WORK_QUEUES
+    concurrency: int = 1
 
     def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise ValueError(f"threshold {self.key}: give a concurrency of 1 or more")
         if not (self.at_usd.is_finite() and self.at_usd >= ZERO_USD):
             raise ValueError(f"threshold at {self.at_usd} USD: give an amount of 0 or more")
         unknown = [queue for queue in self.queues if queue not in WORK_QUEUES]

@@ -23,3 +23,16 @@ class Operation(StrEnum):
 
     CHAT = "chat"
     EMBED = "embed"
+
+
+class ServiceTier(StrEnum):
+    """How a provider served a call; some bill each way at its own price.
+
+    The names are those of OpenAI's `service_tier`; `fast` is also called `priority` there, and
+    `batch` is its Batch API.
+    """
+
+    DEFAULT = "default"
+    FLEX = "flex"
+    FAST = "fast"
+    BATCH = "batch"

@@ -4,6 +4,7 @@
     ├── TransientError                 trying again later may help
     │   ├── BrokerUnavailableError     the broker did not confirm in time
     │   ├── DatabaseUnavailableError   the database did not answer
+    │   ├── AlertNotDeliveredError     a channel did not take an alert
     │   └── ProviderTransientError     a provider failed; another try or provider may do
     └── PermanentError                 trying again changes nothing
         ├── UnroutableError            no queue is bound for a message: a topology bug
@@ -44,6 +45,10 @@ class BrokerUnavailableError(TransientError):
 
 class DatabaseUnavailableError(TransientError):
     """The database did not answer."""
+
+
+class AlertNotDeliveredError(TransientError):
+    """A channel did not take an alert; the message names the channel and tells no secret."""
 
 
 class UnroutableError(PermanentError):

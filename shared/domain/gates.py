@@ -56,6 +56,27 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopeGate:
+    """What is wanted of one scope's work in one queue; everybody else's passes by.
+
+    Attributes:
+        scope: Whose work, as budgets write it (`user:ann`).
+        diverts_until: Until when the work takes the cheaper route; None when it does not.
+        concurrency: With `slowed`, how many calls may run at a time, over all workers.
+    """
+
+    scope: str
+    queue: QueueName
+    desired: GateState
+    generation: int
+    diverts_until: datetime | None = None
+    reason: str = ""
+    actor: GateActor = GateActor.PERSON
+    until: datetime | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueActual:
     """What one worker does with one queue: `running`, `pausing` or `paused`."""
 

@@ -11,7 +11,15 @@ from shared.domain.usage import TokenUsage
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One line of the ledger; `id` is the attempt's."""
+    """One line of the ledger; `id` is the attempt's.
+
+    Attributes:
+        model: As it was asked of the provider.
+        model_answered: As the provider named what answered.
+        neurons: Computed from tokens; `usage` has what the provider reported.
+        list_cost_usd: What the usage costs by the price row.
+        cost_usd: What is paid: the list cost without what the allowance covered.
+    """
 
     id: AttemptId
     job_id: JobId
@@ -33,3 +41,4 @@ class LedgerEntry:
     assumed: bool
     latency_ms: int
     occurred_at: datetime
+    provider_request_id: str | None = None

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from shared.domain.catalog import Operation, Provider, Tier
 from shared.domain.errors import RoutingTableError, UnknownModelError, UnknownPriceError
-from shared.domain.pricing import ModelKind, PriceBook
+from shared.domain.pricing import ModelKind, PriceBook, PriceRow, as_called
 from shared.domain.provider_calls import OptionValue
 
 AUTO = "auto"
@@ -132,6 +132,15 @@ def models_on_offer(table: RoutingTable, tier: Tier, operation: Operation) -> tu
     return (AUTO, *models, *aliases)
 
 
+def price_of(book: PriceBook, candidate: Candidate, at: datetime) -> PriceRow:
+    """Return the price of a candidate's calls at `at`, as its options change it.
+
+    Raises:
+        UnknownPriceError: Nothing says what such a call costs.
+    """
+    return as_called(book.price_at(candidate.provider, candidate.model, at), candidate.options)
+
+
 def check_prices(table: RoutingTable, book: PriceBook, at: datetime) -> None:
     """Make sure that every candidate's price is known at `at`, before any job depends on it.
 
@@ -164,7 +173,7 @@ def _price_faults(
     place: str, operation: Operation, candidate: Candidate, book: PriceBook, at: datetime
 ) -> Iterable[str]:
     try:
-        row = book.price_at(candidate.provider, candidate.model, at)
+        row = price_of(book, candidate, at)
     except UnknownPriceError as error:
         yield f"{place}: {error}"
         return

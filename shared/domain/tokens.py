@@ -29,13 +29,17 @@ def estimated_tokens(text: str) -> int:
 def token_upper_bound(text: str) -> int:
     """Return a count that no supported tokenizer exceeds for `text`.
 
-    A byte-level BPE never makes more tokens than there are bytes. Some tokenizers normalise first
-    (bge-m3 by NFKC, Qwen by NFC), which can lengthen a text, so those lengths count as well.
+    A tokenizer that reads bytes (BPE of GPT, Llama 3 and Qwen, or the byte fallback of Gemma and
+    Llama 2) never makes more tokens than there are bytes, one that reads characters (WordPiece of
+    BERT, the unigrams of bge-m3) never more than there are characters. Both may normalise first,
+    which can lengthen a text: Qwen by NFC, bge-m3 by NFKC, BERT by lower case and NFD. So the
+    bytes of the composed forms count, and the characters of the longest decomposed one.
     """
     if text.isascii():
         return len(text) + _SPECIAL_TOKENS
     forms = (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFKC", text))
-    return max(_utf8_bytes(form) for form in forms) + _SPECIAL_TOKENS
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return max(len(decomposed), *map(_utf8_bytes, forms)) + _SPECIAL_TOKENS
 
 
 def chat_upper_bound(contents: Iterable[str]) -> int:

@@ -12,11 +12,17 @@ class TokenUsage:
         input_tokens: Prompt tokens, ≥ 0.
         output_tokens: Completion tokens, reasoning included, ≥ 0.
         neurons: Cloudflare's billed unit as the provider reported it; None when it did not.
+        cached_tokens: Input tokens that the provider read from its prompt cache.
+        cache_write_tokens: Input tokens that the provider wrote into its prompt cache.
+        service_tier: How the call was served, in the provider's word; None for its usual way.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     neurons: Decimal | None = None
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    service_tier: str | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -35,6 +35,7 @@ class AttemptView:
     assumed: bool
     started_at: datetime
     latency_ms: int | None
+    is_diverted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

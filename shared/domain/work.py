@@ -1,7 +1,7 @@
 """Submitting, claiming and settling: the facts that cross the ports of the job's life."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -9,9 +9,17 @@ from enum import StrEnum
 from shared.domain.access import Caller
 from shared.domain.catalog import Provider
 from shared.domain.ids import AttemptId, JobId, QueueName
-from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus, OnInterrupt, Waiting
+from shared.domain.jobs import (
+    AttemptOutcome,
+    JobKind,
+    JobStatus,
+    OnInterrupt,
+    Waiting,
+    WaitingReason,
+)
 from shared.domain.money import ZERO_USD
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.pricing import DailyAllowance
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.views import ErrorView, JobView
 
@@ -96,6 +104,7 @@ class ClaimRequest:
         worker: Unique per process start; the lease's owner.
         hold_usd: The most this attempt can cost.
         scopes: The budgets that apply (`global`, `tier:free`, `user:U`, `provider:openai`, …).
+        is_diverted: Whether the call takes the cheaper route already.
     """
 
     job_id: JobId
@@ -109,6 +118,7 @@ class ClaimRequest:
     is_fallback: bool
     scopes: Sequence[str]
     now: datetime
+    is_diverted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +142,73 @@ class Claimed:
 
 
 class Unclaimable(StrEnum):
-    """Why a job cannot be claimed; in every case its message is done with."""
+    """Why a job cannot be claimed; all but `GATE_SHUT` mean that its message is done with."""
 
     MISSING = "missing"
     DONE = "done"
     LEASED = "leased"
     """Another worker has it; if that worker died, the lease sweeper requeues the job."""
     DEADLINE_PASSED = "deadline_passed"
+    GATE_SHUT = "gate_shut"
+    """The queue has just been paused or closed, and this worker has not heard of it yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoRoom:
-    """A hard limit leaves no room for the hold; the job waits, parked, until the window's end."""
+    """A hard limit or a scope's gate lets no call start now; the job waits, parked.
+
+    Attributes:
+        scope: Whose limit or gate it is.
+        until: When it may go on by itself; None when only a person can tell.
+        detail: A sentence for the job's owner.
+    """
 
     scope: str
-    until: datetime
+    until: datetime | None
+    reason: WaitingReason = WaitingReason.BUDGET
+    detail: str = field(default="", compare=False)
+
+    @property
+    def concerns_provider(self) -> bool:
+        """Tell whether another provider may still be called."""
+        return self.scope.startswith("provider:")
 
 
-ClaimOutcome = Claimed | Unclaimable | NoRoom
+@dataclass(frozen=True, slots=True)
+class Divert:
+    """Budgets want the cheaper route: claim again with its candidate."""
+
+
+ClaimOutcome = Claimed | Unclaimable | NoRoom | Divert
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """A job that waits for room; idempotent by job.
+
+    Attributes:
+        worker: Whose lease is given up, if the job is held.
+        no_room: What it waits for.
+        hold_usd: How much room it needs.
+        command: What brings it back.
+    """
+
+    job_id: JobId
+    worker: str
+    no_room: NoRoom
+    hold_usd: Decimal
+    command: OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """How a provider call ended."""
+    """How a provider call ended.
+
+    Attributes:
+        neurons: Computed from tokens; `usage` has what the provider reported.
+        cost_usd: At list price. The settlement takes off what the allowance still covers.
+        allowance: Which daily allowance the neurons are taken from; None when all is paid for.
+    """
 
     outcome: AttemptOutcome
     usage: TokenUsage = NO_USAGE
@@ -163,6 +217,7 @@ class AttemptResult:
     model_answered: str | None = None
     provider_request_id: str | None = None
     error: ErrorView | None = None
+    allowance: DailyAllowance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,49 +279,15 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class SettledJob:
-    """What a settlement did: False when the lease was lost and nothing changed."""
+    """What a settlement did.
+
+    Attributes:
+        applied: False when the lease was lost and nothing changed.
+        outbox: What must be sent, as it was committed.
+        terminal_frame: The last event for the client as it was committed: it says what was paid,
+            which may be less than the settlement said. None when the job goes on.
+    """
 
     applied: bool
     outbox: Sequence[OutboxRow]
-
-
-@dataclass(frozen=True, slots=True)
-class LostAttempt:
-    """A call whose worker fell silent: nobody knows whether it was made."""
-
-    id: AttemptId
-    provider: Provider
-    model: str
-    price_id: str
-    hold_usd: Decimal
-    is_fallback: bool
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LostJob:
-    """A running job whose lease has ended, with all that is needed to start it again."""
-
-    id: JobId
-    caller: Caller
-    kind: JobKind
-    queue: QueueName
-    model: str
-    input_tokens_bound: int
-    max_output_tokens: int
-    on_interrupt: OnInterrupt
-    deadline: datetime | None
-    failure_count: int
-    lease_owner: str
-    lease_until: datetime
-    attempts: Sequence[LostAttempt]
-
-
-@dataclass(frozen=True, slots=True)
-class Abandonment:
-    """What becomes of a lost job: its open attempts are charged at their hold."""
-
-    job: LostJob
-    step: JobFails | JobWaits
-    messages: Sequence[DelayedMessage]
     terminal_frame: bytes | None = None

@@ -11,7 +11,9 @@ from shared.messages.envelope import Envelope
 class UsageRecorded(Envelope):
     """One attempt is over. `message_id` is the attempt's id, and the ledger entry's.
 
-    `hold_usd` is released when the event is booked; `cost_usd` is exact, in USD.
+    `hold_usd` is released when the event is booked; `cost_usd` is exact, in USD, and what is paid.
+    `list_cost_usd` is what it would cost without the provider's free allowance, null where the two
+    are the same. `cached_tokens` and `cache_write_tokens` are part of `input_tokens`.
     """
 
     kind: Literal["usage_recorded.v1"] = "usage_recorded.v1"
@@ -25,10 +27,15 @@ class UsageRecorded(Envelope):
     model: str
     model_answered: str | None = None
     price_id: str
+    provider_request_id: str | None = None
+    service_tier: str | None = None
     input_tokens: int
     output_tokens: int
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     neurons_reported: Decimal | None = None
     neurons: Decimal
+    list_cost_usd: Decimal | None = None
     cost_usd: Decimal
     hold_usd: Decimal
     is_fallback: bool

@@ -33,8 +33,24 @@ class CallFacts:
 def usage_message(
     call: CallFacts, result: AttemptResult, *, ended_at: datetime, latency_ms: int
 ) -> OutgoingMessage:
-    """Return the event for the outbox; its message id is the attempt's, so repeats are dropped."""
-    event = UsageRecorded(
+    """Return the event for the outbox; its message id is the attempt's, so repeats are dropped.
+
+    It carries the list price; the settlement puts in what is paid where the allowance covers some.
+    """
+    event = _event(call, result, ended_at, latency_ms)
+    return OutgoingMessage(
+        message_id=call.attempt_id,
+        exchange=EVENTS_EXCHANGE,
+        routing_key=f"usage.{call.operation}",
+        body=event.model_dump_json(exclude_none=True).encode(),
+    )
+
+
+def _event(
+    call: CallFacts, result: AttemptResult, ended_at: datetime, latency_ms: int
+) -> UsageRecorded:
+    usage = result.usage
+    return UsageRecorded(
         message_id=call.attempt_id,
         correlation_id=call.job_id,
         occurred_at=ended_at,
@@ -48,9 +64,13 @@ def usage_message(
         model=call.model,
         model_answered=result.model_answered,
         price_id=call.price_id,
-        input_tokens=result.usage.input_tokens,
-        output_tokens=result.usage.output_tokens,
-        neurons_reported=result.usage.neurons,
+        provider_request_id=result.provider_request_id,
+        service_tier=usage.service_tier,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens or None,
+        cache_write_tokens=usage.cache_write_tokens or None,
+        neurons_reported=usage.neurons,
         neurons=result.neurons,
         cost_usd=result.cost_usd,
         hold_usd=call.hold_usd,
@@ -58,10 +78,4 @@ def usage_message(
         is_error=result.outcome is not AttemptOutcome.SUCCEEDED,
         assumed=result.outcome is AttemptOutcome.UNKNOWN,
         latency_ms=latency_ms,
-    )
-    return OutgoingMessage(
-        message_id=call.attempt_id,
-        exchange=EVENTS_EXCHANGE,
-        routing_key=f"usage.{call.operation}",
-        body=event.model_dump_json().encode(),
     )

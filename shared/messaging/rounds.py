@@ -39,6 +39,10 @@ class Rounds:
         """Whether the loop runs; a process without it must be restarted."""
         return self._loop is not None and not self._loop.done()
 
+    def wake(self) -> None:
+        """Begin the next round now."""
+        self._ticker.wake()
+
     async def drain(self) -> None:
         """End after the round that is running."""
         self._draining = True

@@ -19,6 +19,7 @@ CounterName = Literal[
     "sluiceway_ledger_entries_total",
     "sluiceway_cost_usd_total",
     "sluiceway_alerts_total",
+    "sluiceway_alert_deliveries_total",
     "sluiceway_watch_resyncs_total",
     "sluiceway_frames_dropped_total",
 ]
@@ -98,6 +99,12 @@ COUNTERS: dict[CounterName, MetricEntry] = {
         "Budget thresholds crossed.",
         "Any: read the alert; gates may be shut.",
         ("action",),
+    ),
+    "sluiceway_alert_deliveries_total": MetricEntry(
+        "deliveries",
+        "Attempts to bring an alert to one channel.",
+        "More `failed` or `given_up`: `GET /v1/admin/alerts` says which channel, and why.",
+        ("outcome",),
     ),
     "sluiceway_watch_resyncs_total": MetricEntry(
         "reads",

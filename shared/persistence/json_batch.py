@@ -23,6 +23,11 @@ class JsonBatch:
         self._parameter = parameter
         self._types = columns
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """Return the columns' names in order."""
+        return tuple(self._types)
+
     def table(self, alias: str) -> str:
         """Return the SQL of the batch as a table `alias` with a 1-based column `position`."""
         columns = ", ".join(f"{name} {kind}" for name, kind in self._types.items())

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.gates import Gate, GateActor, GateState, QueueActual
+from shared.domain.budgets import BudgetScope
+from shared.domain.gates import Gate, GateActor, GateState, QueueActual, ScopeGate
 from shared.domain.ids import QueueName
 
 
@@ -31,9 +32,23 @@ class GateRepository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GateChange:
-    """A wish to move a gate; `by` names the person or budget for the audit trail."""
+    """A wish to move a queue's gate; `by` names the person or budget for the audit trail."""
 
     queue: QueueName
+    desired: GateState
+    reason: str
+    actor: GateActor
+    by: str
+    until: datetime | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeChange:
+    """A wish to move the gates of one scope's work in some queues."""
+
+    scope: BudgetScope
+    queues: Sequence[QueueName]
     desired: GateState
     reason: str
     actor: GateActor
@@ -72,4 +87,55 @@ class GateAdministration(Protocol):
 
     async def overview(self) -> Sequence[QueueOverview]:
         """Return every work queue, at a cost that does not depend on the backlog."""
+        ...
+
+
+class ScopeGateRepository(Protocol):
+    """Gates of one tenant's, tier's, key's or provider's work, which others pass by."""
+
+    async def closed(self) -> Sequence[ScopeGate]:
+        """Return the gates that take no new jobs; few, and found by an index of their own."""
+        ...
+
+    async def all(self) -> Sequence[ScopeGate]:
+        """Return every gate that holds something up or diverts it."""
+        ...
+
+    async def change(self, change: ScopeChange) -> Sequence[ScopeGate]:
+        """Move a scope's gates, each with an audit entry; returns those queues' gates.
+
+        A person's gate beats a budget's, as with queues. Opened gates let parked jobs go on.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who changed what, when, why, and from what.
+
+    Attributes:
+        kind: `gate` or `budget`.
+        queue: The gate's; None for a budget.
+        window: The budget's; None for a gate.
+        from_state: A gate's state, or a budget as JSON; None where there was none.
+    """
+
+    id: int
+    kind: str
+    scope: str
+    queue: str | None
+    window: str | None
+    from_state: str | None
+    to_state: str | None
+    actor: str
+    by: str
+    reason: str
+    changed_at: datetime
+
+
+class AuditTrail(Protocol):
+    """Every change of a gate or budget."""
+
+    async def page(self, after: int, limit: int) -> Sequence[AuditEntry]:
+        """Return at most `limit` entries with ids greater than `after`, oldest first."""
         ...

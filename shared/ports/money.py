@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
-from shared.domain.budgets import Budget, BudgetScope
+from shared.domain.budgets import Budget, BudgetScope, Window
 from shared.domain.ids import AttemptId
 from shared.domain.ledger import LedgerEntry
 
@@ -22,22 +22,31 @@ class BudgetState:
 
 
 class BudgetRepository(Protocol):
-    """Budgets as ops set them."""
+    """Budgets as ops set them; a scope has at most one by day and one by month."""
 
     async def get(self, scope: BudgetScope) -> BudgetState | None:
-        """Return the budget of a scope."""
+        """Return the budget of a scope; of two, the one that was set last."""
+        ...
+
+    async def of_scope(self, scope: BudgetScope) -> Sequence[BudgetState]:
+        """Return the budgets of a scope, the one that was set last first."""
         ...
 
     async def all(self) -> Sequence[BudgetState]:
         """Return every budget."""
         ...
 
-    async def put(self, budget: Budget, by: str) -> BudgetState:
-        """Replace the whole budget; a raised limit frees parked jobs and reopens gates at once."""
+    async def put(self, budget: Budget, by: str, reason: str = "") -> BudgetState:
+        """Replace a scope's budget of a window; a raised limit frees parked jobs, opens gates.
+
+        `by` and `reason` are for the audit trail.
+        """
         ...
 
-    async def delete(self, scope: BudgetScope, by: str) -> bool:
-        """Remove the budget with its gates; False when there is none."""
+    async def delete(
+        self, scope: BudgetScope, by: str, window: Window | None = None, reason: str = ""
+    ) -> bool:
+        """Remove the budget of a window, or of both, with its gates; False when there is none."""
         ...
 
 

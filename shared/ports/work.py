@@ -1,18 +1,18 @@
 """A job's life in the database: submitted, claimed, settled, seen."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from shared.domain.ids import AttemptId, JobId, UserId
+from shared.domain.lost_work import Abandonment, LostJob
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.views import JobView, StreamState
 from shared.domain.work import (
-    Abandonment,
     ClaimOutcome,
     ClaimRequest,
-    LostJob,
     NewJob,
+    Parking,
     SettledJob,
     Settlement,
     SubmitOutcome,
@@ -69,13 +69,11 @@ class AttemptRepository(Protocol):
         """
         ...
 
-    async def park(
-        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
-    ) -> None:
-        """Let a queued job wait for room in budget `scope`; its command leaves by `until`.
+    async def park(self, parking: Parking) -> None:
+        """Let a job wait for room in a budget, or for a scope's gate.
 
-        Raising or removing the budget makes parked commands leave at once; they also look for
-        room again every ten minutes.
+        The job is queued, or this worker's without an open attempt. Its command leaves when there
+        is room, or at the job's deadline.
         """
         ...
 
@@ -116,4 +114,12 @@ class LeaseRepository(Protocol):
 
         Nothing happens, and nothing is returned, when the lease has been extended meanwhile.
         """
+        ...
+
+
+class ParkedCommands(Protocol):
+    """Commands that wait for a budget's room or for a scope's gate."""
+
+    async def release(self) -> Sequence[OutboxRow]:
+        """Put what there is room for into the outbox, fairly by tenant, some hundred at a time."""
         ...

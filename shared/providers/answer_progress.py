@@ -21,6 +21,7 @@ class AnswerProgress:
     Attributes:
         request_id: The provider's id of the request, once it is known.
         is_ended: Whether the provider said that this is all.
+        service_tier: How the provider says that it serves the call; None for its usual way.
     """
 
     provider: Provider
@@ -29,6 +30,7 @@ class AnswerProgress:
     finish_reason: str | None = None
     model_answered: str | None = None
     is_ended: bool = False
+    service_tier: str | None = None
     _unread: list[str] = field(default_factory=list[str])
     _has_text: bool = False
     _tokens: int = 0
@@ -111,6 +113,7 @@ class AnswerProgress:
         return TokenUsage(
             self._most_input or assumed_prompt_tokens(self.call.messages),
             max(self._tokens, reported.output_tokens if reported else 0),
+            service_tier=self.service_tier,
         )
 
     def _implied_reason(self, usage: TokenUsage) -> str:

@@ -67,6 +67,7 @@ def usage_of(result: JsonObject) -> TokenUsage | None:
             count_of(usage.get("prompt_tokens")),
             count_of(usage.get("completion_tokens")),
             amount_of(usage.get("neurons")),
+            cached_tokens=count_of(object_at(usage, "prompt_tokens_details").get("cached_tokens")),
         )
     meta = object_at(result, "meta")
     if tokens := count_of(meta.get("cost_metric_value_1")):

@@ -9,6 +9,7 @@ Invariant: a connection serves one request at a time, and comes back when its re
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
 
 import httpx
 
@@ -26,13 +27,12 @@ class ConnectionStack(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; its connection is free again when the response has been closed."""
         transport = self._idle.pop()[1] if self._idle else self._make()
-        try:
+        async with AsyncExitStack() as unless_answered:
+            unless_answered.push_async_callback(transport.aclose)
             response = await transport.handle_async_request(request)
-        except BaseException:
-            await transport.aclose()
-            raise
-        if not isinstance(response.stream, httpx.AsyncByteStream):
-            raise TypeError("a response over the network is read asynchronously")
+            if not isinstance(response.stream, httpx.AsyncByteStream):
+                raise TypeError("a response over the network is read asynchronously")
+            unless_answered.pop_all()
         response.stream = _Borrowed(response.stream, lambda: self._give_back(transport))
         return response
 

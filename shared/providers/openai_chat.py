@@ -22,6 +22,7 @@ from shared.providers.openai_errors import sdk_error
 from shared.providers.openai_models import takes_temperature
 from shared.providers.request_options import with_options
 
+_USUAL_TIER = "default"
 _UNREADABLE = (AttributeError, TypeError, ValueError)
 
 
@@ -109,12 +110,21 @@ def _read_chunk(chunk: ChatCompletionChunk, progress: AnswerProgress) -> None:
         if choice.delta.content:
             progress.add_text(choice.delta.content)
         progress.finish_reason = choice.finish_reason or progress.finish_reason
+    if chunk.service_tier not in {None, _USUAL_TIER}:
+        progress.service_tier = chunk.service_tier
     if chunk.usage:
-        progress.report(_usage(chunk.usage))
+        progress.report(_usage(chunk.usage, progress.service_tier))
 
 
-def _usage(usage: CompletionUsage) -> TokenUsage:
-    return TokenUsage(usage.prompt_tokens, usage.completion_tokens)
+def _usage(usage: CompletionUsage, service_tier: str | None) -> TokenUsage:
+    details = usage.prompt_tokens_details
+    return TokenUsage(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        cached_tokens=(details and details.cached_tokens) or 0,
+        cache_write_tokens=(details and details.cache_write_tokens) or 0,
+        service_tier=service_tier,
+    )
 
 
 @contextmanager

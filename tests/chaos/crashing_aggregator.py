@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.cost_aggregator.main import open_ports, run
 from services.cost_aggregator.settings import load_settings
 from shared.domain.ledger import LedgerEntry
+from shared.domain.lost_work import Abandonment
 from shared.domain.outgoing import OutboxRow
-from shared.domain.work import Abandonment
 from shared.observability import logging
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.leases import PostgresLeases

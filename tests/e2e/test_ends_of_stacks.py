@@ -26,6 +26,7 @@ async def test_stacks_run_side_by_side_and_sigterm_lets_work_finish(
     async with running_stack(home, SCALE) as second, stack_client(second.ready) as other:
         alive = _identities(second)
         job_id = await _under_way(other)
+        parked = await _parked(other)
         beside = await client.finished(await client.submit("Do you hear the other one?"))
         second.supervisor.signal(signal.SIGTERM)
         assert await second.supervisor.ended_within(60)
@@ -35,7 +36,8 @@ async def test_stacks_run_side_by_side_and_sigterm_lets_work_finish(
     assert not (set(_ports(stack)) & set(_ports(second)))
     async with running_stack(home, SCALE) as again, stack_client(again.ready) as other:
         job = await other.finished(job_id)
-        books = await balanced_books(again, other, [job_id])
+        await _freed(other, parked)
+        books = await balanced_books(again, other, [job_id, parked])
     assert text_of(job) == right_answer(PROMPT)
     assert books.outcomes(job_id) == ["succeeded"]
 
@@ -67,6 +69,28 @@ async def _under_way(client: StackClient) -> str:
 
     await wait_until(is_running)
     return job_id
+
+
+async def _parked(client: StackClient) -> str:
+    """Hand in a job for which there is no money, and return once it says so."""
+    await client.put_budget("tier:premium", {"window": "month", "limit_usd": "0"})
+    job_id = await client.submit(PROMPT, tier="premium")
+
+    async def says_so() -> bool:
+        waiting = (await client.job(job_id, tier="premium")).waiting
+        return waiting is not None and waiting.reason == "budget"
+
+    await wait_until(says_so)
+    return job_id
+
+
+async def _freed(client: StackClient, job_id: str) -> None:
+    """Raise the budget for which a job has waited through a restart."""
+    waiting = await client.job(job_id, tier="premium")
+    assert (waiting.status, waiting.attempts) == ("queued", [])
+    await client.put_budget("tier:premium", {"window": "month", "limit_usd": "10"})
+    job = await client.finished(job_id, tier="premium")
+    assert text_of(job) == right_answer(PROMPT)
 
 
 def _identities(stack: RunningStack) -> list[ProcessIdentity]:

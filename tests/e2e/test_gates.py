@@ -7,6 +7,7 @@ import httpx
 import pytest
 from pydantic import JsonValue
 
+from services.api.schemas.alerts import AlertView
 from services.api.schemas.jobs import JobPage
 from tests.support.books import balanced_books
 from tests.support.stack_client import StackClient, right_answer, text_of
@@ -100,6 +101,41 @@ async def test_a_hard_limit_parks_jobs_and_a_raised_one_frees_them(
     job = await client.finished(waiting, tier=TIER)
     assert text_of(job) == right_answer("Is there room?")
     await balanced_books(stack, client, [waiting])
+
+
+async def test_a_closed_scope_refuses_its_own_jobs_while_others_are_taken(
+    client: StackClient,
+) -> None:
+    spent = (await client.finished(await client.submit("Who pays?", tier=TIER), tier=TIER)).cost_usd
+    assert spent > 0
+    closing: JsonValue = {"at_usd": "0", "action": "close"}
+    await client.put_budget(SCOPE, {"window": "day", "thresholds": [closing]})
+
+    async def is_refused() -> bool:
+        return (await _asked(client)).status_code == 429
+
+    await wait_until(is_refused)
+    refused = await _asked(client)
+    assert refused.json()["error"]["code"] == "budget_exceeded"
+    assert refused.headers["x-should-retry"] == "false"
+    assert int(refused.headers["retry-after"]) > 0
+    await client.finished(await client.submit("Am I taken?"))
+    await client.put_budget(SCOPE, {"window": "day"})
+
+    async def is_accepted() -> bool:
+        return (await _asked(client)).status_code == 202
+
+    await wait_until(is_accepted)
+    for job_id in await _unfinished(client):
+        await client.finished(job_id, tier=TIER)
+
+
+async def test_a_test_alert_goes_through_every_channel(client: StackClient) -> None:
+    answer = await client.http.post(
+        f"{client.ready.api}/v1/admin/alerts/test", headers=client.admin_login
+    )
+    told = AlertView.model_validate_json(answer.content)
+    assert [(one.channel, one.state) for one in told.deliveries] == [("log", "delivered")]
 
 
 def _pausing_at(usd: Decimal) -> dict[str, JsonValue]:

@@ -14,28 +14,38 @@ from services.api.use_cases.flushing import GatheredFlush
 from shared.domain.access import ApiKey
 from shared.domain.catalog import Tier
 from shared.domain.ids import KeyId, UserId
+from shared.domain.pricing import PriceBook
 from shared.observability.metrics import Metrics
+from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 from tests.support.fakes_of_collections import MemoryCollections, MemoryVectors
 from tests.support.fakes_of_operations import (
     CountingHint,
     FixedDepths,
+    ListedAudit,
     MemoryBudgets,
     MemoryGates,
     MemoryReports,
+    MemoryScopeGates,
+    ScriptedAlerts,
 )
 from tests.support.fakes_of_time import CountingIds, StillClock
 from tests.support.fakes_of_work import MemoryJobs, MemoryKeys, MemoryWatches, RecordingRelay
 
 ADMIN_KEY = "admin-key-of-the-tests"
 _ANNS_KEY = "sk-slw-ann"
-ROUTING = Path(__file__).parents[2] / "deploy" / "routing.toml"
+_ROOT = Path(__file__).parents[2]
+ROUTING = _ROOT / "deploy" / "routing.toml"
+_SHIPPED_PRICES = load_price_book(_ROOT / "prices")
 
 
 class ApiBench:
     """An app over fakes. `ann` (free), `bob` (paid) and `pam` (premium) have keys `sk-slw-ann` …"""
 
-    def __init__(self, limits: ApiLimits | None = None) -> None:
+    def __init__(
+        self, limits: ApiLimits | None = None, prices: PriceBook = _SHIPPED_PRICES
+    ) -> None:
+        self.prices = prices
         self.clock = StillClock()
         self.ids = CountingIds()
         self.jobs = MemoryJobs()
@@ -43,6 +53,9 @@ class ApiBench:
         self.collections = MemoryCollections()
         self.vectors = MemoryVectors()
         self.gates = MemoryGates()
+        self.scope_gates = MemoryScopeGates()
+        self.audit = ListedAudit()
+        self.alerts = ScriptedAlerts(self.clock)
         self.budgets = MemoryBudgets(self.clock)
         self.reports = MemoryReports()
         self.watches = MemoryWatches()
@@ -87,6 +100,9 @@ class ApiBench:
                 vectors=self.vectors,
                 gates=self.gates,
                 gate_administration=self.gates,
+                scope_gates=self.scope_gates,
+                audit=self.audit,
+                alerts=self.alerts,
                 budgets=self.budgets,
                 reports=self.reports,
             ),
@@ -97,6 +113,7 @@ class ApiBench:
                 hint=self.hint,
             ),
             routing=load_routing_table(ROUTING),
+            prices=self.prices,
             clock=self.clock,
             ids=self.ids,
             random_text=lambda: "r" * 43,

@@ -26,6 +26,8 @@ from shared.domain.work import (
     JobStep,
     JobSucceeds,
     NewJob,
+    NoRoom,
+    Parking,
     Settlement,
 )
 from shared.messages.commands import CompleteChat
@@ -149,6 +151,19 @@ async def claimed(engine: AsyncEngine, request: ClaimRequest) -> Claimed:
     outcome = await PostgresAttempts(engine).claim(request)
     assert isinstance(outcome, Claimed), outcome
     return outcome
+
+
+def parking_of(
+    job: NewJob,
+    scope: str = "global",
+    until: datetime | None = NOW + timedelta(hours=1),
+    *,
+    hold_usd: Decimal = HOLD,
+    worker: str = WORKER,
+) -> Parking:
+    """Return the parking of a job that waits for room in a budget."""
+    no_room = NoRoom(scope, until, detail=f"no room in budget {scope}")
+    return Parking(job.id, worker, no_room, hold_usd, job.command)
 
 
 def settlement_of(

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cost_aggregator.subscribers import subscribe_ledger
 from services.cost_aggregator.use_cases.book_usage import BookUsage
+from services.cost_aggregator.use_cases.release_parked import ReleaseParked
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
 from services.inference_worker.main import RoutedByTable
 from services.inference_worker.subscribers import subscribe
@@ -22,6 +23,7 @@ from services.inference_worker.use_cases.complete_chat import ChatPorts, Complet
 from shared.domain.catalog import Provider
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
+from shared.domain.pricing import PriceBook
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
 from shared.messaging.worker_process import Connections, WorkerProcess
@@ -31,7 +33,9 @@ from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.releasing import PostgresParking
 from shared.persistence.repositories.reports import PostgresReports
+from shared.ports.messaging import ControlHint
 from shared.ports.providers import ChatModel
 from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
@@ -55,13 +59,15 @@ class Pipeline:
     """Both services at work."""
 
     engine: AsyncEngine
+    jobs: PostgresJobs
     worker: WorkerProcess
     sweep: SweepLeases
+    release: ReleaseParked
     simulator: SimulatorClient
 
     async def submit(self, job: NewJob) -> JobId:
         """Accept a job as the API does."""
-        outcome = await PostgresJobs(self.engine).submit(job)
+        outcome = await self.jobs.submit(job)
         assert isinstance(outcome, Submitted)
         assert outcome.outbox is not None
         await self.worker.relay.flush([outcome.outbox])
@@ -71,7 +77,7 @@ class Pipeline:
         """Return the jobs once they have succeeded and their money is booked."""
         await wait_until(lambda: self._have_succeeded(job_ids), _IN_TIME_SECONDS)
         await wait_until(self._is_booked, _IN_TIME_SECONDS)
-        found = [await PostgresJobs(self.engine).get(job_id, USER) for job_id in job_ids]
+        found = [await self.jobs.get(job_id, USER) for job_id in job_ids]
         return [view for view in found if view is not None]
 
     async def billed_usd(self) -> Decimal:
@@ -104,22 +110,30 @@ async def pipeline(
     amqp_url: str,
     simulator: SimulatorClient,
     models: Mapping[Provider, ChatModel],
+    prices: PriceBook | None = None,
+    hint: ControlHint | None = None,
 ) -> AsyncGenerator[Pipeline]:
-    """Run both services for the time of the block and stop them as SIGTERM would."""
+    """Run both services for the time of the block and stop them as SIGTERM would.
+
+    Without a price book of its own, the test gets the shipped one; `hint` stands for the real one,
+    to lose hints.
+    """
     broker = BrokerSettings.model_validate({"RABBITMQ_URL": amqp_url})
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
     clock = SystemClock()
     connections = await Connections.open(broker, process)
-    worker = _worker(engine, connections, process, models)
-    book_usage = BookUsage(PostgresLedger(engine, clock), connections.hint)
+    book = prices or load_price_book(_ROOT / "prices")
+    worker = _worker(engine, connections, process, models, book)
+    book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = await subscribe_ledger(connections, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
+    release = ReleaseParked(PostgresParking(engine, clock), worker.relay)
     worker.relay.start()
     worker.in_flight.start()
     await worker.keeper.start(connections.consuming)
     await ledger.start()
     try:
-        yield Pipeline(engine, worker, sweep, simulator)
+        yield Pipeline(engine, PostgresJobs(engine), worker, sweep, release, simulator)
     finally:
         await worker.keeper.drain()
         await worker.in_flight.drain()
@@ -133,6 +147,7 @@ def _worker(
     connections: Connections,
     process: ProcessSettings,
     models: Mapping[Provider, ChatModel],
+    prices: PriceBook,
 ) -> WorkerProcess:
     clock, ids = SystemClock(), RandomIds()
     attempts, worker_id = PostgresAttempts(engine), ids.new("worker")
@@ -147,7 +162,7 @@ def _worker(
     complete_chat = CompleteChatJob(
         ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
         RoutedByTable(load_routing_table(_ROOT / "deploy/routing.toml"), Decimal(100)),
-        load_price_book(_ROOT / "prices"),
+        prices,
         RunAttempt(
             StreamPorts(connections.frames, attempts, clock), CallProvider(models), worker_id
         ),

@@ -33,7 +33,7 @@ LLAMA = Candidate(Provider.CLOUDFLARE, "llama")
 LUNA = Candidate(Provider.OPENAI, "luna", {"reasoning_effort": "none"})
 DOWN = ProviderFailure("3040", "out of capacity", FailureAction.FALL_BACK)
 BAD_REQUEST = ProviderFailure("5006", "the request is wrong", FailureAction.FAIL)
-_PRICES = PriceBook(
+PRICES = PriceBook(
     [
         PriceRow(
             provider=Provider.CLOUDFLARE,
@@ -99,6 +99,7 @@ class ChatWorld:
     llama: ChatStep = field(default_factory=Says)
     luna: ChatStep = field(default_factory=Says)
     gate: ScriptedGate = field(default_factory=ScriptedGate)
+    prices: PriceBook = PRICES
 
     def __post_init__(self) -> None:
         self.clock, self.ids = StillClock(), CountingIds()
@@ -111,7 +112,7 @@ class ChatWorld:
         self.complete_chat = CompleteChatJob(
             ChatPorts(self.attempts, self.relay, self.publisher, self.gate, self.clock, self.ids),
             routed_to_both,
-            _PRICES,
+            self.prices,
             RunAttempt(
                 StreamPorts(self.frames, self.attempts, self.clock),
                 CallProvider(self.models),

@@ -18,7 +18,7 @@ from shared.domain.errors import (
 from shared.domain.gates import EMBED_BULK, EMBED_INTERACTIVE
 from shared.domain.ids import JobId, KeyId, SpaceId, UserId
 from shared.domain.jobs import JobKind
-from shared.domain.pricing import ModelKind, PriceRow
+from shared.domain.pricing import DailyAllowance, ModelKind, PriceRow
 from shared.domain.routing import Candidate
 from shared.messages.commands import EmbedTexts
 from tests.support.fake_providers import ScriptedEmbeddingModel
@@ -40,6 +40,9 @@ class FixedRoute:
 
     known: bool = True
     priced: bool = True
+    allowance: DailyAllowance | None = None
+    rises: bool = False
+    asked: int = 0
 
     def candidates(self, command: EmbedTexts) -> Sequence[Candidate]:
         """Return both providers' models."""
@@ -50,15 +53,19 @@ class FixedRoute:
         ]
 
     def price(self, candidate: Candidate) -> PriceRow:
-        """Return a dollar per million tokens."""
+        """Return a dollar per million tokens, or more each time one asks."""
+        self.asked += self.rises
         if not self.priced:
             raise UnknownPriceError(f"no price for {candidate}")
         return PriceRow(
             provider=candidate.provider,
             model=candidate.model,
             kind=ModelKind.EMBEDDING,
-            input_usd_per_million=Decimal(1),
+            input_usd_per_million=Decimal(max(1, self.asked)),
             output_usd_per_million=Decimal(0),
+            neurons_per_million_input=None if self.allowance is None else Decimal(1_000_000),
+            neurons_per_million_output=None if self.allowance is None else Decimal(0),
+            allowance=self.allowance,
         )
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
-from shared.domain.work import ClaimOutcome, ClaimRequest, SettledJob, Settlement
+from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, SettledJob, Settlement
 from shared.messages.frames import FRAME, Frame
 
 
@@ -18,14 +18,14 @@ class RecordingAttempts:
     script: list[ClaimOutcome] = field(default_factory=list[ClaimOutcome])
     is_away: bool = False
     is_lease_lost: bool = False
+    committed_frame: bytes | None = None
+    """The last frame, where it says something else than the settlement's."""
     claims: list[ClaimRequest] = field(default_factory=list[ClaimRequest])
     settlements: list[Settlement] = field(default_factory=list[Settlement])
     checkpoints: list[tuple[AttemptId, int, str]] = field(
         default_factory=list[tuple[AttemptId, int, str]]
     )
-    parked: list[tuple[str, datetime, OutgoingMessage]] = field(
-        default_factory=list[tuple[str, datetime, OutgoingMessage]]
-    )
+    parked: list[Parking] = field(default_factory=list[Parking])
     given_back: list[DelayedMessage] = field(default_factory=list[DelayedMessage])
     expired: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
     refused: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -39,13 +39,12 @@ class RecordingAttempts:
         self.settlements.append(settlement)
         if self.is_lease_lost:
             return SettledJob(applied=False, outbox=())
-        return SettledJob(applied=True, outbox=_rows([m.message for m in settlement.messages]))
+        outbox = _rows([m.message for m in settlement.messages])
+        frame = self.committed_frame or settlement.terminal_frame
+        return SettledJob(applied=True, outbox=outbox, terminal_frame=frame)
 
-    async def park(
-        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
-    ) -> None:
-        del job_id
-        self.parked.append((scope, until, command))
+    async def park(self, parking: Parking) -> None:
+        self.parked.append(parking)
 
     async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
         del job_id, worker

@@ -17,6 +17,7 @@ from shared.domain.work import (
     Claimed,
     ClaimOutcome,
     ClaimRequest,
+    Parking,
     SettledJob,
     Settlement,
     StoredVector,
@@ -44,9 +45,7 @@ class ScriptedAttempts:
 
     script: Sequence[ClaimOutcome] = ()
     requests: list[ClaimRequest] = field(default_factory=list[ClaimRequest])
-    parked: list[tuple[str, datetime, OutgoingMessage]] = field(
-        default_factory=list[tuple[str, datetime, OutgoingMessage]]
-    )
+    parked: list[Parking] = field(default_factory=list[Parking])
     given_back: list[DelayedMessage] = field(default_factory=list[DelayedMessage])
 
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
@@ -54,11 +53,8 @@ class ScriptedAttempts:
         number = len(self.requests)
         return self.script[number - 1] if number <= len(self.script) else claim_number(number)
 
-    async def park(
-        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
-    ) -> None:
-        del job_id
-        self.parked.append((scope, until, command))
+    async def park(self, parking: Parking) -> None:
+        self.parked.append(parking)
 
     async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
         del job_id, worker
@@ -121,7 +117,7 @@ class MemoryEmbeddings:
             return SettledJob(applied=False, outbox=())
         self.settled.append(RecordedSettlement(settlement, space, vectors))
         rows = [OutboxRow(n, one.message) for n, one in enumerate(settlement.messages)]
-        return SettledJob(applied=True, outbox=rows)
+        return SettledJob(applied=True, outbox=rows, terminal_frame=settlement.terminal_frame)
 
     async def succeed_empty(
         self, job_id: JobId, result_json: str, frame: OutgoingMessage

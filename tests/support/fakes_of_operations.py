@@ -5,13 +5,21 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from shared.domain.budgets import Budget, BudgetScope
+from shared.domain.alerts import Alert, AlertDelivery, AlertKind
+from shared.domain.budgets import Budget, BudgetScope, Window
 from shared.domain.errors import BrokerUnavailableError, DatabaseUnavailableError
-from shared.domain.gates import WORK_QUEUES, Gate, GateState, QueueActual
+from shared.domain.gates import WORK_QUEUES, Gate, GateState, QueueActual, ScopeGate
 from shared.domain.ids import AttemptId, QueueName
 from shared.domain.ledger import LedgerEntry
+from shared.ports.alerts import StoredAlert
 from shared.ports.clock import Clock
-from shared.ports.gates import GateChange, QueueOverview, WorkerActual
+from shared.ports.gates import (
+    AuditEntry,
+    GateChange,
+    QueueOverview,
+    ScopeChange,
+    WorkerActual,
+)
 from shared.ports.messaging import QueueDepth
 from shared.ports.money import BudgetState, Reconciliation, UsageRow
 
@@ -59,28 +67,103 @@ class MemoryGates:
         ]
 
 
+class MemoryScopeGates:
+    """Implements `ScopeGateRepository`."""
+
+    def __init__(self) -> None:
+        self.gates: dict[tuple[str, QueueName], ScopeGate] = {}
+        self.changes: list[ScopeChange] = []
+
+    async def closed(self) -> Sequence[ScopeGate]:
+        return [one for one in self.gates.values() if one.desired is GateState.CLOSED]
+
+    async def all(self) -> Sequence[ScopeGate]:
+        return [one for one in self.gates.values() if one.desired is not GateState.RUNNING]
+
+    async def change(self, change: ScopeChange) -> Sequence[ScopeGate]:
+        self.changes.append(change)
+        for queue in change.queues:
+            place = (str(change.scope), queue)
+            before = self.gates.get(place)
+            self.gates[place] = ScopeGate(
+                scope=str(change.scope),
+                queue=queue,
+                desired=change.desired,
+                generation=1 if before is None else before.generation + 1,
+                reason=change.reason,
+                actor=change.actor,
+                until=change.until,
+                concurrency=change.concurrency,
+            )
+        return [self.gates[str(change.scope), queue] for queue in change.queues]
+
+
+class ListedAudit:
+    """Implements `AuditTrail`."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+
+    async def page(self, after: int, limit: int) -> Sequence[AuditEntry]:
+        return [one for one in self.entries if one.id > after][:limit]
+
+
+class ScriptedAlerts:
+    """Implements `AlertLog`; a test alert is delivered as scripted, or never."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.stored: list[StoredAlert] = []
+        self.outcome: Sequence[AlertDelivery] = ()
+
+    async def page(self, after: int, limit: int) -> Sequence[StoredAlert]:
+        return [one for one in self.stored if one.alert.id > after][:limit]
+
+    async def fire_test(self, name: str, message: str) -> int:
+        alert = Alert(len(self.stored) + 1, AlertKind.TEST, "alert", message)
+        now = self._clock.now()
+        stored = StoredAlert(alert, "global", "day", now, name, Decimal(0), now, self.outcome)
+        self.stored.append(stored)
+        return alert.id
+
+    async def get(self, alert_id: int) -> StoredAlert | None:
+        return next((one for one in self.stored if one.alert.id == alert_id), None)
+
+
 class MemoryBudgets:
     """Implements `BudgetRepository`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.budgets: dict[BudgetScope, Budget] = {}
+        self.budgets: dict[tuple[BudgetScope, Window], Budget] = {}
+        self.reasons: list[str] = []
 
     async def get(self, scope: BudgetScope) -> BudgetState | None:
-        budget = self.budgets.get(scope)
-        return None if budget is None else self._state(budget)
+        return next(iter(await self.of_scope(scope)), None)
+
+    async def of_scope(self, scope: BudgetScope) -> Sequence[BudgetState]:
+        found = [one for one in self.budgets.values() if one.scope == scope]
+        return [self._state(budget) for budget in reversed(found)]
 
     async def all(self) -> Sequence[BudgetState]:
         return [self._state(budget) for budget in self.budgets.values()]
 
-    async def put(self, budget: Budget, by: str) -> BudgetState:
+    async def put(self, budget: Budget, by: str, reason: str = "") -> BudgetState:
         del by
-        self.budgets[budget.scope] = budget
+        self.reasons.append(reason)
+        self.budgets.pop((budget.scope, budget.window), None)
+        self.budgets[budget.scope, budget.window] = budget
         return self._state(budget)
 
-    async def delete(self, scope: BudgetScope, by: str) -> bool:
+    async def delete(
+        self, scope: BudgetScope, by: str, window: Window | None = None, reason: str = ""
+    ) -> bool:
         del by
-        return self.budgets.pop(scope, None) is not None
+        self.reasons.append(reason)
+        gone = [place for place in self.budgets if place[0] == scope and window in {None, place[1]}]
+        for place in gone:
+            del self.budgets[place]
+        return bool(gone)
 
     def _state(self, budget: Budget) -> BudgetState:
         start = budget.window.start(self._clock.now())

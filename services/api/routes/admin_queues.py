@@ -1,35 +1,17 @@
 """Queues and their gates, for admins."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from services.api.dependencies import BearerKey, BodyReader
 from services.api.routes.answers import answer, body_of
+from services.api.routes.gate_verbs import STATE_BY_VERB, GateVerb
 from services.api.routes.parameters import QueuePath
 from services.api.schemas.admin import QueueBody, QueueList
 from services.api.schemas.requests import GateBody
 from services.api.use_cases.admin_queues import AdminQueues
 from shared.domain.access import Caller
-from shared.domain.gates import GateState
-
-
-class GateVerb(StrEnum):
-    """What ops ask of a gate."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    SLOW = "slow"
-    CLOSE = "close"
-
-
-_STATE_BY_VERB: dict[GateVerb, GateState] = {
-    GateVerb.PAUSE: GateState.PAUSED,
-    GateVerb.RESUME: GateState.RUNNING,
-    GateVerb.SLOW: GateState.SLOWED,
-    GateVerb.CLOSE: GateState.CLOSED,
-}
 
 
 def create_router(*, queues: AdminQueues, key: BearerKey, bodies: BodyReader) -> APIRouter:
@@ -51,6 +33,6 @@ def create_router(*, queues: AdminQueues, key: BearerKey, bodies: BodyReader) ->
     ) -> Response:
         """Move a gate; what a person shuts only a person (or `until`) opens."""
         body = await bodies.read(request, GateBody, empty=b"{}")
-        return answer(await queues.move(caller, name, _STATE_BY_VERB[verb], body))
+        return answer(await queues.move(caller, name, STATE_BY_VERB[verb], body))
 
     return router

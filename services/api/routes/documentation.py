@@ -14,6 +14,7 @@ from services.api.schemas.requests import (
     EmbeddingsJobBody,
     GateBody,
     KeyBody,
+    ScopeGateBody,
     SearchBody,
 )
 
@@ -24,6 +25,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     DocumentsBody,
     EmbeddingsJobBody,
     GateBody,
+    ScopeGateBody,
     KeyBody,
     SearchBody,
 )

@@ -23,6 +23,7 @@ STATUS_BY_CODE: Final[dict[RefusalCode, int]] = {
     RefusalCode.INVALID_JSON: 400,
     RefusalCode.INVALID_VALUE: 422,
     RefusalCode.MODEL_NOT_FOUND: 422,
+    RefusalCode.UNKNOWN_PRICE: 422,
     RefusalCode.INVALID_API_KEY: 401,
     RefusalCode.INSUFFICIENT_SCOPE: 403,
     RefusalCode.NOT_FOUND: 404,
@@ -33,6 +34,7 @@ STATUS_BY_CODE: Final[dict[RefusalCode, int]] = {
     RefusalCode.EMBEDDING_FIXED: 409,
     RefusalCode.PAYLOAD_TOO_LARGE: 413,
     RefusalCode.INTERNAL_ERROR: 500,
+    RefusalCode.BUDGET_EXCEEDED: 429,
     RefusalCode.QUEUE_CLOSED: 503,
     RefusalCode.UNAVAILABLE: 503,
 }
@@ -41,6 +43,7 @@ _TYPE_BY_STATUS: Final[dict[int, str]] = {
     403: "permission_error",
     404: "not_found_error",
     409: "conflict_error",
+    429: "rate_limit_error",
     500: "server_error",
     503: "unavailable_error",
 }
@@ -111,6 +114,8 @@ def problem_response(refusal: RefusedError) -> Response:
     headers: dict[str, str] = {}
     if refusal.retry_after is not None:
         headers["retry-after"] = str(max(1, round(refusal.retry_after.total_seconds())))
+    if refusal.code is RefusalCode.BUDGET_EXCEEDED:
+        headers["x-should-retry"] = "false"
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     return Response(

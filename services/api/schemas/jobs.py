@@ -44,7 +44,7 @@ class WaitingBody(BaseModel):
 
 
 class AttemptBody(BaseModel):
-    """One provider call."""
+    """One provider call; `is_diverted` when a budget made it take the cheaper route."""
 
     id: str
     number: int
@@ -56,6 +56,7 @@ class AttemptBody(BaseModel):
     usage: UsageFrame
     cost_usd: Usd
     assumed: bool
+    is_diverted: bool
     started_at: datetime
     latency_ms: int | None
 
@@ -177,6 +178,7 @@ def _attempt_body(attempt: AttemptView) -> AttemptBody:
         usage=usage_frame(attempt.usage),
         cost_usd=attempt.cost_usd,
         assumed=attempt.assumed,
+        is_diverted=attempt.is_diverted,
         started_at=attempt.started_at,
         latency_ms=attempt.latency_ms,
     )

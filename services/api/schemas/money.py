@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.domain.budgets import ThresholdAction
 from shared.domain.ledger import LedgerEntry
 from shared.messages.frames import Usd
 from shared.ports.money import BudgetState, Reconciliation, UsageRow
@@ -16,6 +17,7 @@ class ThresholdView(BaseModel):
     at_usd: Usd
     action: str
     queues: list[str]
+    concurrency: int | None
 
 
 class BudgetView(BaseModel):
@@ -73,8 +75,11 @@ class LedgerRow(BaseModel):
     model: str
     model_answered: str | None
     price_id: str
+    provider_request_id: str | None
     input_tokens: int
     output_tokens: int
+    cached_tokens: int
+    neurons_reported: Usd | None
     neurons: Usd
     list_cost_usd: Usd
     cost_usd: Usd
@@ -119,7 +124,12 @@ def budget_view(state: BudgetState) -> BudgetView:
         window=budget.window,
         limit_usd=budget.limit_usd,
         thresholds=[
-            ThresholdView(at_usd=one.at_usd, action=one.action, queues=list(one.queues))
+            ThresholdView(
+                at_usd=one.at_usd,
+                action=one.action,
+                queues=list(one.queues),
+                concurrency=one.concurrency if one.action is ThresholdAction.SLOW else None,
+            )
             for one in budget.thresholds
         ],
         window_start=state.window_start,
@@ -185,8 +195,11 @@ def _ledger_row(entry: LedgerEntry) -> LedgerRow:
         model=entry.model,
         model_answered=entry.model_answered,
         price_id=entry.price_id,
+        provider_request_id=entry.provider_request_id,
         input_tokens=entry.usage.input_tokens,
         output_tokens=entry.usage.output_tokens,
+        cached_tokens=entry.usage.cached_tokens,
+        neurons_reported=entry.usage.neurons,
         neurons=entry.neurons,
         list_cost_usd=entry.list_cost_usd,
         cost_usd=entry.cost_usd,

@@ -152,12 +152,21 @@ class KeyBody(Body):
     limits: LimitsBody | None = None
 
 
+Reason = Annotated[str, Field(max_length=1_000), AfterValidator(_without_nul)]
+
+
 class GateBody(Body):
     """Why a gate moves, and until when."""
 
-    reason: Annotated[str, Field(max_length=1_000), AfterValidator(_without_nul)] = ""
+    reason: Reason = ""
     until: AwareDatetime | None = None
     concurrency: int | None = Field(None, ge=1, le=1_000)
+
+
+class ScopeGateBody(GateBody):
+    """Why a scope's gates move; without `queues`, all of them."""
+
+    queues: list[WorkQueue] | None = Field(None, min_length=1)
 
 
 class ThresholdBody(Body):
@@ -166,11 +175,13 @@ class ThresholdBody(Body):
     at_usd: Usd
     action: ThresholdAction
     queues: list[WorkQueue] | None = None
+    concurrency: int = Field(1, ge=1, le=1_000)
 
 
 class BudgetBody(Body):
-    """A budget that replaces the scope's present one."""
+    """A budget that replaces the scope's present one of its window."""
 
     window: Window
     limit_usd: Usd | None = None
     thresholds: list[ThresholdBody] = Field(default=[], max_length=50)
+    reason: Reason = ""

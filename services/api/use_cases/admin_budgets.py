@@ -3,8 +3,9 @@
 from services.api.schemas.money import BudgetList, BudgetView, budget_view
 from services.api.schemas.requests import BudgetBody, ThresholdBody
 from services.api.use_cases.refusals import invalid, not_found
+from services.api.use_cases.scopes import read_scope
 from shared.domain.access import Caller
-from shared.domain.budgets import Budget, BudgetScope, Threshold
+from shared.domain.budgets import Budget, BudgetScope, Threshold, Window
 from shared.domain.gates import WORK_QUEUES
 from shared.domain.ids import QueueName
 from shared.ports.messaging import ControlHint
@@ -22,43 +23,37 @@ class AdminBudgets:
         """Return every budget."""
         return BudgetList(data=[budget_view(state) for state in await self._budgets.all()])
 
-    async def get(self, scope: str) -> BudgetView:
-        """Return the budget of a scope.
+    async def get(self, scope: str, window: Window | None) -> BudgetView:
+        """Return the budget of a scope and window; without a window, the one that was set last.
 
         Raises:
-            RefusedError: The scope is none, or has no budget.
+            RefusedError: The scope is none, or has no such budget.
         """
-        state = await self._budgets.get(_scope(scope))
-        if state is None:
-            raise not_found("budget", scope)
-        return budget_view(state)
+        for state in await self._budgets.of_scope(read_scope(scope)):
+            if window in {None, state.budget.window}:
+                return budget_view(state)
+        raise not_found("budget", scope)
 
     async def put(self, caller: Caller, scope: str, request: BudgetBody) -> BudgetView:
-        """Replace the whole budget; safe to repeat.
+        """Replace the whole budget of the window; safe to repeat.
 
         Raises:
             RefusedError: The scope is none, or two thresholds share amount and action.
         """
-        state = await self._budgets.put(_budget(_scope(scope), request), caller.key_id)
+        budget = _budget(read_scope(scope), request)
+        state = await self._budgets.put(budget, caller.key_id, request.reason)
         await self._hint.send()
         return budget_view(state)
 
-    async def delete(self, caller: Caller, scope: str) -> None:
-        """Remove the budget with its gates.
+    async def delete(self, caller: Caller, scope: str, window: Window | None, reason: str) -> None:
+        """Remove the budget of a window, or all of the scope's, with its gates.
 
         Raises:
-            RefusedError: The scope is none, or has no budget.
+            RefusedError: The scope is none, or has no such budget.
         """
-        if not await self._budgets.delete(_scope(scope), caller.key_id):
+        if not await self._budgets.delete(read_scope(scope), caller.key_id, window, reason):
             raise not_found("budget", scope)
         await self._hint.send()
-
-
-def _scope(text: str) -> BudgetScope:
-    try:
-        return BudgetScope.parse(text)
-    except ValueError as error:
-        raise invalid("scope", str(error)) from error
 
 
 def _budget(scope: BudgetScope, request: BudgetBody) -> Budget:
@@ -71,4 +66,4 @@ def _budget(scope: BudgetScope, request: BudgetBody) -> Budget:
 
 def _threshold(body: ThresholdBody) -> Threshold:
     queues = WORK_QUEUES if body.queues is None else tuple(map(QueueName, body.queues))
-    return Threshold(body.at_usd, body.action, queues)
+    return Threshold(body.at_usd, body.action, queues, body.concurrency)

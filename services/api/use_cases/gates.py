@@ -5,16 +5,17 @@ Invariant: gates are read at most once per `age`; when the database is away the 
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.api.use_cases.refusals import RefusalCode, RefusedError
+from shared.domain.access import Caller
 from shared.domain.errors import DatabaseUnavailableError
-from shared.domain.gates import WORK_QUEUES, Gate, GateActor, GateState
+from shared.domain.gates import WORK_QUEUES, Gate, GateActor, GateState, ScopeGate
 from shared.domain.ids import QueueName
 from shared.domain.jobs import JobStatus, Waiting, WaitingReason
 from shared.domain.views import JobView
 from shared.ports.clock import Clock
-from shared.ports.gates import GateRepository
+from shared.ports.gates import GateRepository, ScopeGateRepository
 
 _RETRY_WHEN_UNKNOWN = timedelta(seconds=30)
 _LONGEST_RETRY = timedelta(hours=1)
@@ -23,33 +24,55 @@ _LONGEST_RETRY = timedelta(hours=1)
 class Gates:
     """The gates as last read."""
 
-    def __init__(self, repository: GateRepository, clock: Clock, age: timedelta) -> None:
+    def __init__(
+        self,
+        repository: GateRepository,
+        clock: Clock,
+        age: timedelta,
+        scopes: ScopeGateRepository,
+    ) -> None:
         self._repository = repository
         self._clock = clock
+        self._scopes = scopes
         self._age_seconds = age.total_seconds()
         self._read_at = float("-inf")
         self._gates: Mapping[QueueName, Gate] = {}
+        self._closed: Mapping[tuple[str, QueueName], ScopeGate] = {}
         self._reading = asyncio.Lock()
 
-    async def admit(self, queue: QueueName) -> None:
-        """Return if the queue takes new jobs.
+    async def admit(self, queue: QueueName, caller: Caller) -> None:
+        """Return if the queue takes new jobs of this caller.
 
         Raises:
-            RefusedError: A person or a budget has closed it.
+            RefusedError: A person or a budget has closed it, to all or to this caller.
             DatabaseUnavailableError: The gates have never been read.
         """
         gate = (await self._current()).get(queue)
-        if gate is None or gate.desired is not GateState.CLOSED:
-            return
-        retry_after = _RETRY_WHEN_UNKNOWN
-        if gate.until is not None:
-            wait = max(gate.until - self._clock.now(), timedelta(seconds=1))
-            retry_after = min(wait, _LONGEST_RETRY)
-        raise RefusedError(
-            RefusalCode.QUEUE_CLOSED,
-            f"queue {queue} is closed: {gate.reason or 'no reason given'}",
-            retry_after=retry_after,
-        )
+        if gate is not None and gate.desired is GateState.CLOSED:
+            raise RefusedError(
+                RefusalCode.QUEUE_CLOSED,
+                f"queue {queue} is closed: {gate.reason or 'no reason given'}",
+                retry_after=self._retry_after(gate.until),
+            )
+        if self._closed:
+            self._admit_caller(queue, caller)
+
+    def _admit_caller(self, queue: QueueName, caller: Caller) -> None:
+        for scope in (f"tier:{caller.tier}", f"user:{caller.user_id}", f"key:{caller.key_id}"):
+            gate = self._closed.get((scope, queue))
+            if gate is None:
+                continue
+            is_money = gate.actor is GateActor.BUDGET
+            raise RefusedError(
+                RefusalCode.BUDGET_EXCEEDED if is_money else RefusalCode.QUEUE_CLOSED,
+                f"queue {queue} is closed to {scope}: {gate.reason or 'no reason given'}",
+                retry_after=self._retry_after(gate.until),
+            )
+
+    def _retry_after(self, until: datetime | None) -> timedelta:
+        if until is None:
+            return _RETRY_WHEN_UNKNOWN
+        return min(max(until - self._clock.now(), timedelta(seconds=1)), _LONGEST_RETRY)
 
     async def waiting(self, view: JobView) -> Waiting | None:
         """Return why a queued job is not being worked on; None when nothing holds it up."""
@@ -65,6 +88,8 @@ class Gates:
             if now - self._read_at >= self._age_seconds:
                 try:
                     self._gates = await self._repository.desired(WORK_QUEUES)
+                    closed = await self._scopes.closed()
+                    self._closed = {(one.scope, one.queue): one for one in closed}
                 except DatabaseUnavailableError:
                     if not self._gates:
                         raise

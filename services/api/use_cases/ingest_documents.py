@@ -56,7 +56,7 @@ class IngestDocuments:
         """
         collection = await self._collections.get(caller, name)
         _require_distinct(documents)
-        await self._acceptance.gates.admit(EMBED_BULK)
+        await self._acceptance.gates.admit(EMBED_BULK, caller)
         ingestion = self._cutter.cut(caller, collection, documents)
         self._acceptance.flush.add(await self._repository.ingest(ingestion))
         for one in ingestion.slices:

@@ -14,9 +14,11 @@ from services.api.use_cases.refusals import RefusalCode, RefusedError, invalid
 from services.api.use_cases.watching import Watches
 from shared.domain.access import Caller
 from shared.domain.catalog import Operation
+from shared.domain.errors import UnknownPriceError
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobKind
-from shared.domain.routing import RoutingTable, models_on_offer
+from shared.domain.pricing import PriceBook
+from shared.domain.routing import AUTO, RoutingTable, candidates, models_on_offer, price_of
 from shared.domain.work import IdempotencyConflict, NewJob
 from shared.ports.clock import Clock
 from shared.ports.work import JobRepository
@@ -33,14 +35,16 @@ class Acceptance:
     watches: Watches
     flush: GatheredFlush
     routing: RoutingTable
+    prices: PriceBook
     clock: Clock
     on_accepted: Callable[[str], None]
 
     def require_model(self, caller: Caller, operation: Operation, model: str) -> None:
-        """Make sure that the caller's tier may ask for the model.
+        """Make sure that the caller's tier may ask for the model, and that it has a price.
 
         Raises:
-            RefusedError: It may not; the message lists what it may ask for.
+            RefusedError: It may not, and the message lists what it may ask for; or nothing says
+                what the model costs.
         """
         offered = models_on_offer(self.routing, caller.tier, operation)
         if model not in offered:
@@ -50,6 +54,8 @@ class Acceptance:
                 f"ask for one of: {', '.join(offered)}",
                 param="model",
             )
+        if model != AUTO:
+            self._require_price(caller, operation, model)
 
     def require_future(self, deadline: datetime | None, param: str = "deadline") -> None:
         """Make sure that a moment has not passed yet.
@@ -67,7 +73,7 @@ class Acceptance:
             RefusedError: The queue is closed, or the idempotency key was used with another request.
             DatabaseUnavailableError: It is unknown whether the job exists.
         """
-        await self.gates.admit(job.queue)
+        await self.gates.admit(job.queue, job.caller)
         outcome = await self.jobs.submit(job)
         if isinstance(outcome, IdempotencyConflict):
             raise RefusedError(
@@ -82,6 +88,18 @@ class Acceptance:
         self.flush.add([outcome.outbox])
         self.on_accepted(job.queue)
         return _accepted(job.id, job.kind, job.queue, job.created_at)
+
+    def _require_price(self, caller: Caller, operation: Operation, model: str) -> None:
+        asked_for = candidates(self.routing, caller.tier, operation, model, in_rollout=True)[0]
+        try:
+            price_of(self.prices, asked_for, self.clock.now())
+        except UnknownPriceError as error:
+            raise RefusedError(
+                RefusalCode.UNKNOWN_PRICE,
+                "this model has no price at present, so that no call of it can be made; "
+                f"ask for another one, or for {AUTO}",
+                param="model",
+            ) from error
 
     async def _earlier(self, job_id: JobId, job: NewJob) -> JobAccepted:
         view = await self.jobs.get(job_id, job.caller.user_id)

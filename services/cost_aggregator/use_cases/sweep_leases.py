@@ -8,9 +8,10 @@ import structlog
 from services.cost_aggregator.policies.lost_jobs import may_run_again
 from shared.domain.catalog import Operation
 from shared.domain.jobs import AttemptOutcome, JobKind
+from shared.domain.lost_work import Abandonment, LostAttempt, LostJob
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import Abandonment, AttemptResult, JobFails, JobWaits, LostAttempt, LostJob
+from shared.domain.work import AttemptResult, JobFails, JobWaits
 from shared.messages.commands import CompleteChat, EmbedTexts
 from shared.messages.endings import failure
 from shared.messages.usage import CallFacts, usage_message

@@ -25,13 +25,13 @@ def halves_of(batch: Batch) -> Sequence[Batch]:
     return [tuple(batch[index] for index in half) for half in split(range(len(batch)))]
 
 
-def hold_usd(batch: Batch, limits: PackingLimits, price: PriceRow) -> Decimal:
-    """Return the most that embedding the batch can cost.
+def hold_usd(batch: Batch, limits: PackingLimits, price: PriceRow, prefix: str = "") -> Decimal:
+    """Return the most that embedding the batch can cost, with a prefix before each text.
 
     A model that pads each text to the longest may bill the padding (Cloudflare doesn't say whether
     it does; 2026-08).
     """
-    bounds = [token_upper_bound(text.text) for text in batch]
+    bounds = [token_upper_bound(prefix + text.text) for text in batch]
     is_padded = limits.max_padded_tokens is not None
     tokens = len(bounds) * max(bounds) if is_padded else sum(bounds)
     return worst_case_usd(price, tokens, 0)

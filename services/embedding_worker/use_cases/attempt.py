@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import assert_never
 
 from services.embedding_worker.policies.after_failure import (
@@ -33,8 +34,10 @@ from shared.domain.retry import RUNGS
 from shared.domain.work import (
     Claimed,
     ClaimRequest,
+    Divert,
     JobContinues,
     NoRoom,
+    Parking,
     Settlement,
     StoredVector,
     Unclaimable,
@@ -71,19 +74,20 @@ class BatchAttempt:
         if not self._ports.gate.lets_work_start(run.order.queue):
             return await self._step_back(run, RUNGS[0].delay)
         facts = self._facts(run)
-        match await self._ports.attempts.claim(self._request(facts)):
+        match await self._ports.attempts.claim(self._request(facts, is_diverted=run.is_diverted)):
             case Claimed() as claimed:
                 run.is_held = True
                 batch, worker = run.batches[0], self._identity.worker
                 return await self._embed(
                     run, Call(run.order, facts, claimed, run.target, batch, worker)
                 )
+            case Divert():
+                run.divert()
+                return GoOn()
             case NoRoom() as no_room:
-                return await self._wait_for_room(run, no_room)
+                return await self._wait_for_room(run, no_room, facts.hold_usd)
             case reason:
-                if reason is Unclaimable.DEADLINE_PASSED:
-                    await self._expire(facts.job_id)
-                return Stop()
+                return await self._give_up(run, reason)
 
     async def _embed(self, run: JobRun, call: Call) -> GoOn | Stop:
         started = self._ports.clock.monotonic()
@@ -133,9 +137,9 @@ class BatchAttempt:
         settled = await self._ports.embeddings.settle(
             settlement, run.order.command.job_kind, call.target.space, vectors
         )
-        if settled.applied and settlement.terminal_frame is not None:
+        if settled.applied and settled.terminal_frame is not None:
             key = stream_key(settlement.job_id)
-            await self._ports.frames.send(key, settlement.terminal_frame)
+            await self._ports.frames.send(key, settled.terminal_frame)
         await self._ports.committed.flush(settled.outbox)
         goes_on = settled.applied and isinstance(settlement.step, JobContinues)
         return GoOn() if goes_on else Stop()
@@ -149,13 +153,21 @@ class BatchAttempt:
             await self._ports.publisher.publish(command.message)
         return Stop()
 
-    async def _wait_for_room(self, run: JobRun, no_room: NoRoom) -> Stop:
+    async def _wait_for_room(self, run: JobRun, no_room: NoRoom, hold_usd: Decimal) -> GoOn | Stop:
+        if no_room.concerns_provider and run.has_next_target:
+            run.next_target()
+            return GoOn()
         job_id, command = run.order.command.job_id, run.order.message
-        if run.is_held:
-            # Only a queued job can be parked: it comes back at once, and is parked then.
-            await self._give_back(run, DelayedMessage(command))
-        else:
-            await self._ports.attempts.park(job_id, no_room.scope, no_room.until, command)
+        await self._ports.attempts.park(
+            Parking(job_id, self._identity.worker, no_room, hold_usd, command)
+        )
+        return Stop()
+
+    async def _give_up(self, run: JobRun, reason: Unclaimable) -> Stop:
+        if reason is Unclaimable.GATE_SHUT:
+            return await self._step_back(run, RUNGS[0].delay)
+        if reason is Unclaimable.DEADLINE_PASSED:
+            await self._expire(run.order.command.job_id)
         return Stop()
 
     async def _give_back(self, run: JobRun, command: DelayedMessage) -> None:
@@ -177,11 +189,11 @@ class BatchAttempt:
             provider=target.space.provider,
             model=target.space.model,
             price_id=target.price.id,
-            hold_usd=hold_usd(run.batches[0], target.limits, target.price),
+            hold_usd=hold_usd(run.batches[0], target.limits, target.price, target.space.prefix),
             is_fallback=target.is_fallback,
         )
 
-    def _request(self, facts: CallFacts) -> ClaimRequest:
+    def _request(self, facts: CallFacts, *, is_diverted: bool) -> ClaimRequest:
         caller = facts.caller
         scopes = scopes_of(caller.tier, caller.user_id, caller.key_id, facts.provider)
         return ClaimRequest(
@@ -196,6 +208,7 @@ class BatchAttempt:
             is_fallback=facts.is_fallback,
             scopes=[str(scope) for scope in scopes],
             now=self._ports.clock.now(),
+            is_diverted=is_diverted,
         )
 
 

@@ -67,7 +67,7 @@ class EmbedJob:
         else:
             run = JobRun(Order(command, queue), work, targets)
             while isinstance(await self._attempt(run), GoOn):
-                pass
+                run.price_anew(self._route.price)
 
     async def _succeed(self, job_id: JobId, work: EmbeddingWork) -> None:
         space = None if work.space_id is None else space_named(work.space_id)

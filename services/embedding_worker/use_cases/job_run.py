@@ -1,7 +1,8 @@
 """One job under way in this worker: what is left of it and where it stands."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from services.embedding_worker.policies.batches import Batch, batches_of, halves_of
 from services.embedding_worker.policies.targets import Target
@@ -10,9 +11,12 @@ from shared.domain.collections import EmbeddingWork
 from shared.domain.ids import QueueName
 from shared.domain.jobs import JobKind
 from shared.domain.outgoing import OutgoingMessage
+from shared.domain.pricing import PriceRow, worst_case_usd
+from shared.domain.routing import Candidate
 from shared.messages.commands import EmbedTexts
 
 _JOBS_EXCHANGE = "jobs"
+_A_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class JobRun:
         batches: The first is next.
         is_held: Whether the job's lease is ours.
         has_stored: Whether a batch of this run has its vectors.
+        is_diverted: Whether the cheaper target is asked first, where that is free to choose.
     """
 
     order: Order
@@ -56,6 +61,7 @@ class JobRun:
     batches: list[Batch] = field(init=False)
     is_held: bool = False
     has_stored: bool = False
+    is_diverted: bool = False
 
     def __post_init__(self) -> None:
         self.batches = [*batches_of(self.work.texts, self.target.limits)]
@@ -74,6 +80,12 @@ class JobRun:
         may_mix = self.order.command.job_kind is JobKind.INGEST
         return len(self.targets) > 1 and (may_mix or not self.has_stored)
 
+    def price_anew(self, price_of: Callable[[Candidate], PriceRow]) -> None:
+        """Let the next batch cost what its model costs now: a job may last beyond midnight."""
+        first, *others = self.targets
+        now = price_of(Candidate(first.space.provider, first.space.model))
+        self.targets = [replace(first, price=now), *others]
+
     def batch_stored(self) -> None:
         """Go on to the next batch."""
         self.batches = self.batches[1:]
@@ -88,3 +100,19 @@ class JobRun:
         self.targets = self.targets[1:]
         left = [text for batch in self.batches for text in batch]
         self.batches = [*batches_of(left, self.target.limits)]
+
+    def divert(self) -> None:
+        """Ask the cheaper target first, unless vectors of this job lie in a space already."""
+        self.is_diverted = True
+        if self.work.space_id is None and not self.has_stored:
+            cheapest_first = sorted(self.targets, key=lambda target: _token_usd(target.price))
+            self.targets = [
+                replace(target, is_fallback=position > 0)
+                for position, target in enumerate(cheapest_first)
+            ]
+            left = [text for batch in self.batches for text in batch]
+            self.batches = [*batches_of(left, self.target.limits)]
+
+
+def _token_usd(price: PriceRow) -> Decimal:
+    return worst_case_usd(price, _A_MILLION, 0)

@@ -104,6 +104,7 @@ def settled_success(
         cost_usd=charged.cost_usd,
         model_answered=answer.model_answered,
         provider_request_id=answer.provider_request_id,
+        allowance=charged.allowance,
     )
     if count is None:
         return _settlement(call, attempt, time, _Next(JobContinues()))
@@ -125,6 +126,7 @@ def settled_failure(
         cost_usd=charged.cost_usd,
         provider_request_id=failed.provider_request_id,
         error=ErrorView(failed.code, failed.message),
+        allowance=charged.allowance,
     )
     return _settlement(call, attempt, time, _after(call, failed, time, following))
 

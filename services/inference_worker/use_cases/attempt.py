@@ -137,8 +137,8 @@ class RunAttempt:
                 terminal_frame=following.terminal_frame,
             )
         )
-        if settled.applied and following.terminal_frame is not None:
-            await self._ports.frames.send(stream_key(attempt.job.job_id), following.terminal_frame)
+        if settled.applied and settled.terminal_frame is not None:
+            await self._ports.frames.send(stream_key(attempt.job.job_id), settled.terminal_frame)
         if settled.applied and isinstance(following.step, JobContinues):
             reason = result.error.code if answer.text_was_sent and result.error else None
             return GoOn(settled.outbox, reason or attempt.restart_reason)

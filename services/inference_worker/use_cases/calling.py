@@ -124,4 +124,5 @@ def _result(
         model_answered=model_answered,
         provider_request_id=request_id,
         error=error,
+        allowance=cost.allowance,
     )

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Protocol, assert_never
 
 from services.inference_worker.use_cases.attempt import Attempt, Ended, GoOn, RunAttempt
+from services.inference_worker.use_cases.turns import Run, Turn
 from shared.domain.budgets import scopes_of
 from shared.domain.errors import UnknownModelError, UnknownPriceError
 from shared.domain.gates import CHAT_QUEUE_BY_TIER
 from shared.domain.ids import AttemptId, QueueName
 from shared.domain.outgoing import OutgoingMessage
-from shared.domain.pricing import PriceBook, PriceRow, worst_case_usd
-from shared.domain.retry import RUNGS
-from shared.domain.routing import Candidate
-from shared.domain.work import Claimed, ClaimRequest, NoRoom, Unclaimable
+from shared.domain.pricing import PriceBook, worst_case_usd
+from shared.domain.retry import RUNGS, next_delay
+from shared.domain.routing import Candidate, price_of
+from shared.domain.work import Claimed, ClaimRequest, Divert, NoRoom, Parking, Unclaimable
 from shared.messages.commands import CompleteChat
 from shared.messages.endings import ending, failure
 from shared.messages.frames import JobExpired
@@ -25,7 +25,6 @@ from shared.ports.messaging import CommittedMessages, MessagePublisher
 from shared.ports.work import AttemptRepository
 
 _JOBS_EXCHANGE = "jobs"
-_LONGEST_STEP_BACK = RUNGS[-1].delay
 _STEP_BACK = RUNGS[0].delay
 """How long a job waits whose gate shut between delivery and call."""
 
@@ -70,16 +69,6 @@ class ChatPorts:
     ids: Ids
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """A candidate's turn, with the price of its call."""
-
-    candidate: Candidate
-    row: PriceRow
-    hold_usd: Decimal
-    is_fallback: bool
-
-
 class CompleteChatJob:
     """Idempotent by job: a second delivery finds the job leased or done and changes nothing."""
 
@@ -106,66 +95,96 @@ class CompleteChatJob:
         except UnknownPriceError as error:
             await self._refuse(job, "unknown_price", str(error))
             return
-        restart_reason: str | None = None
-        for position, turn in enumerate(turns):  # pragma: no branch - the last one never goes on
-            attempt = await self._open(job, turn, restart_reason, is_ours=position > 0)
-            if attempt is None:
+        await self._take_turns(Run(job, turns))
+
+    async def _take_turns(self, run: Run) -> None:
+        """Let one candidate after the other answer, until one has or the job must wait."""
+        while run.turns:
+            if not await self._takes_turn(run):
                 return
-            end = await self._run(attempt, has_next=position < len(turns) - 1)
-            await self._ports.committed.flush(end.outbox)
-            match end:
-                case Ended():
-                    return
-                case GoOn():
-                    restart_reason = end.restart_reason
-                case _:
-                    assert_never(end)
+        if run.no_room is not None:  # pragma: no branch - the last attempt never goes on
+            await self._wait_for_room(run, run.no_room)
 
-    def _turns(self, job: CompleteChat) -> Sequence[_Turn]:
-        now = self._ports.clock.now()
-        turns: list[_Turn] = []
-        for position, candidate in enumerate(self._route(job)):
-            row = self._prices.price_at(candidate.provider, candidate.model, now)
-            hold = worst_case_usd(row, job.input_tokens_bound, job.max_output_tokens)
-            turns.append(_Turn(candidate, row, hold, is_fallback=position > 0))
-        return turns
+    async def _takes_turn(self, run: Run) -> bool:
+        """Ask the next candidate; tell whether another one's turn has come."""
+        if run.is_ours:  # the calls before may have lasted until prices changed
+            turn = run.turns[0]
+            run.begin(self._turn(run.job, turn.candidate, is_fallback=turn.is_fallback))
+        outcome = await self._claim(run)
+        match outcome:
+            case Attempt():
+                return await self._goes_on(run, outcome)
+            case Divert():
+                run.divert()
+                return True
+            case NoRoom(concerns_provider=True):
+                run.skip(outcome)
+                return True
+            case NoRoom():
+                await self._wait_for_room(run, outcome)
+                return False
+            case None:
+                return False
+            case _:
+                assert_never(outcome)
 
-    async def _open(
-        self, job: CompleteChat, turn: _Turn, restart_reason: str | None, *, is_ours: bool
-    ) -> Attempt | None:
+    async def _goes_on(self, run: Run, attempt: Attempt) -> bool:
+        """Make the attempt; tell whether the next candidate is to be asked."""
+        end = await self._run(attempt, has_next=len(run.turns) > 1)
+        await self._ports.committed.flush(end.outbox)
+        match end:
+            case Ended():
+                return False
+            case GoOn():
+                run.go_on(attempt.claimed.failures_so_far + 1, end.restart_reason)
+                return True
+            case _:
+                assert_never(end)
+
+    def _turns(self, job: CompleteChat) -> Sequence[Turn]:
+        return [
+            self._turn(job, candidate, is_fallback=position > 0)
+            for position, candidate in enumerate(self._route(job))
+        ]
+
+    def _turn(self, job: CompleteChat, candidate: Candidate, *, is_fallback: bool) -> Turn:
+        """Return a candidate's turn if it began now.
+
+        Raises:
+            UnknownPriceError: Nothing says what its call costs.
+        """
+        row = price_of(self._prices, candidate, self._ports.clock.now())
+        hold = worst_case_usd(row, job.input_tokens_bound, job.max_output_tokens)
+        return Turn(candidate, row, hold, is_fallback)
+
+    async def _claim(self, run: Run) -> Attempt | NoRoom | Divert | None:
         """Return the claimed attempt; None when the job must not be worked on now."""
+        job = run.job
         if not self._ports.gate.lets_work_start(CHAT_QUEUE_BY_TIER[job.tier]):
-            await self._step_back(job, _STEP_BACK, is_ours=is_ours)
+            await self._step_back(run, _STEP_BACK)
             return None
         attempt_id = AttemptId(self._ports.ids.new("att"))
-        outcome = await self._ports.attempts.claim(self._claim(job, turn, attempt_id))
+        outcome = await self._ports.attempts.claim(self._request(run, attempt_id))
         match outcome:
             case Claimed():
-                return Attempt(
-                    job=job,
-                    command=_command(job),
-                    candidate=turn.candidate,
-                    row=turn.row,
-                    claimed=outcome,
-                    attempt_id=attempt_id,
-                    hold_usd=turn.hold_usd,
-                    is_fallback=turn.is_fallback,
-                    restart_reason=restart_reason,
-                )
-            case NoRoom(scope, until):
-                await self._park(job, scope, until - self._ports.clock.now(), is_ours=is_ours)
+                return _attempt(run, outcome, attempt_id)
+            case Divert() | NoRoom():
+                return outcome
             case Unclaimable.DEADLINE_PASSED:
                 frame = ending(JobExpired(job_id=job.job_id))
                 await self._ports.committed.flush(
                     await self._ports.attempts.expire(job.job_id, frame)
                 )
+            case Unclaimable.GATE_SHUT:
+                await self._step_back(run, _STEP_BACK)
             case Unclaimable.MISSING | Unclaimable.DONE | Unclaimable.LEASED:
                 pass
             case _:
                 assert_never(outcome)
         return None
 
-    def _claim(self, job: CompleteChat, turn: _Turn, attempt_id: AttemptId) -> ClaimRequest:
+    def _request(self, run: Run, attempt_id: AttemptId) -> ClaimRequest:
+        job, turn = run.job, run.turns[0]
         candidate = turn.candidate
         scopes = scopes_of(job.tier, job.user_id, job.key_id, candidate.provider)
         return ClaimRequest(
@@ -180,21 +199,30 @@ class CompleteChatJob:
             is_fallback=turn.is_fallback,
             scopes=[str(scope) for scope in scopes],
             now=self._ports.clock.now(),
+            is_diverted=run.is_diverted,
         )
 
-    async def _park(self, job: CompleteChat, scope: str, wait: timedelta, *, is_ours: bool) -> None:
-        """Let the job wait for room in a budget."""
-        if is_ours:
-            # Only a queued job can be parked: it comes back, and starts with its first candidate.
-            await self._step_back(job, min(wait, _LONGEST_STEP_BACK), is_ours=True)
+    async def _wait_for_room(self, run: Run, no_room: NoRoom) -> None:
+        """Park the job; one that a candidate was asked for comes back to the first by itself."""
+        if run.is_ours:
+            await self._step_back(run, self._comes_back_in(run, no_room))
             return
-        until = self._ports.clock.now() + wait
-        await self._ports.attempts.park(job.job_id, scope, until, _command(job))
+        job_id, command = run.job.job_id, _command(run.job)
+        await self._ports.attempts.park(
+            Parking(job_id, self._lease.worker, no_room, run.hold_usd, command)
+        )
 
-    async def _step_back(self, job: CompleteChat, wait: timedelta, *, is_ours: bool) -> None:
+    def _comes_back_in(self, run: Run, no_room: NoRoom) -> timedelta:
+        delay = next_delay(run.failures, None, jitter=0.0)
+        if no_room.until is None:
+            return delay
+        return min(delay, no_room.until - self._ports.clock.now())
+
+    async def _step_back(self, run: Run, wait: timedelta) -> None:
         """Bring the command back later; a job that we hold is queued again first."""
+        job = run.job
         command = delayed(_command(job), wait, self._ports.clock.now())
-        if not is_ours:
+        if not run.is_ours:
             await self._ports.publisher.publish(command.message)
             return
         settled = await self._ports.attempts.give_back(job.job_id, self._lease.worker, command)
@@ -206,6 +234,21 @@ class CompleteChatJob:
         await self._ports.committed.flush(
             await self._ports.attempts.fail_unstarted(job.job_id, code, message, frame)
         )
+
+
+def _attempt(run: Run, claimed: Claimed, attempt_id: AttemptId) -> Attempt:
+    turn = run.turns[0]
+    return Attempt(
+        job=run.job,
+        command=_command(run.job),
+        candidate=turn.candidate,
+        row=turn.row,
+        claimed=claimed,
+        attempt_id=attempt_id,
+        hold_usd=turn.hold_usd,
+        is_fallback=turn.is_fallback,
+        restart_reason=run.restart_reason,
+    )
 
 
 def _command(job: CompleteChat) -> OutgoingMessage:

@@ -1,4 +1,4 @@
-"""The ledger, its rollups, budgets and alerts."""
+"""The ledger, its rollups and budgets."""
 
 from sqlalchemy import (
     ARRAY,
@@ -7,7 +7,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    Identity,
     Index,
     Integer,
     Numeric,
@@ -18,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.persistence.models.metadata import METADATA, moment, required_text, usd
+from shared.persistence.models.metadata import METADATA, NOW, moment, required_text, usd
 
 LEDGER_ENTRIES = Table(
     "ledger_entries",
@@ -35,6 +34,9 @@ LEDGER_ENTRIES = Table(
     required_text("price_id"),
     Column("input_tokens", Integer, nullable=False),
     Column("output_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("cache_write_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("service_tier", Text),
     Column("neurons_reported", Numeric),
     Column("neurons", Numeric, nullable=False),
     usd("list_cost_usd"),
@@ -45,6 +47,7 @@ LEDGER_ENTRIES = Table(
     Column("latency_ms", Integer, nullable=False),
     Column("corrects", Text),
     moment("occurred_at"),
+    Column("provider_request_id", Text),
     Index("ledger_entries_assumed_idx", "id", postgresql_where=text("assumed")),
     comment="Append-only; one entry per attempt, with the attempt's id",
 )
@@ -80,25 +83,24 @@ BUDGETS = Table(
     "budgets",
     METADATA,
     Column("scope", Text, primary_key=True),
-    required_text("window"),
+    Column("window", Text, primary_key=True),
     Column("limit_usd", Numeric),
     Column("thresholds", JSONB, nullable=False),
     moment("window_start"),
     usd("spent_usd"),
     usd("held_usd"),
     Column("fired", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("changed_at", moment("m").type, nullable=False, server_default=NOW),
     CheckConstraint("held_usd >= 0", name="held_usd"),
     comment="Each budget with its current window's money; the row that claims lock",
 )
 
-ALERTS = Table(
-    "alerts",
+ALLOWANCE_DAYS = Table(
+    "allowance_days",
     METADATA,
-    Column("scope", Text, primary_key=True),
-    Column("window_start", moment("w").type, primary_key=True),
-    Column("threshold", Text, primary_key=True),
-    Column("id", BigInteger, Identity(), nullable=False),
-    usd("spent_usd"),
-    moment("fired_at"),
-    comment="Fired thresholds: one per budget, window and threshold",
+    Column("allowance", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("used", Numeric, nullable=False),
+    CheckConstraint("used >= 0", name="used"),
+    comment="Usage of each UTC day that an allowance covers, until it is used up",
 )

@@ -101,6 +101,7 @@ ATTEMPTS = Table(
     Column("neurons", Numeric, nullable=False, server_default=text("0")),
     usd("cost_usd"),
     Column("is_fallback", Boolean, nullable=False),
+    Column("is_diverted", Boolean, nullable=False, server_default=text("false")),
     Column("assumed", Boolean, nullable=False, server_default=text("false")),
     Column("latency_ms", Integer),
     moment("started_at"),
@@ -118,10 +119,8 @@ OUTBOX = Table(
     required_text("routing_key"),
     Column("body", LargeBinary, nullable=False),
     Column("mandatory", Boolean, nullable=False, server_default=text("true")),
-    Column("parked_by", Text),
     moment("available_at"),
     Index("outbox_available_at_idx", "available_at"),
-    Index("outbox_parked_by_idx", "parked_by", postgresql_where=text("parked_by IS NOT NULL")),
     comment="Messages decided and not yet known to be with the broker; deleted once confirmed",
 )
 

@@ -5,7 +5,7 @@ settlements of a process share it. The row locks are taken in the order jobs, th
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import text
@@ -14,28 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import ClaimOutcome, ClaimRequest, SettledJob, Settlement
+from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, SettledJob, Settlement
 from shared.persistence.connections import statement
 from shared.persistence.direct import DirectConnection
 from shared.persistence.group_commit import GroupCommit
 from shared.persistence.repositories.claiming import claim_batch
 from shared.persistence.repositories.outbox import INLINE_GRACE
+from shared.persistence.repositories.parking import park_batch
 from shared.persistence.repositories.settling import settle_batch
+from shared.persistence.repositories.slowed_claims import settle_slowed
 from shared.persistence.repositories.terminal import END_JOB, end_parameters
 
-_LOOK_AGAIN = timedelta(minutes=10)
-"""How soon a parked command comes back, in case room was made just before it was parked."""
-_PARK = text("""
-    WITH parked AS (
-        UPDATE jobs SET waiting_reason = 'budget', waiting_until = :until,
-            waiting_detail = 'no room in budget ' || :scope
-        WHERE id = :job_id AND status = 'queued' RETURNING id
-    )
-    INSERT INTO outbox (message_id, exchange, routing_key, body, parked_by, available_at)
-    SELECT :message_id, :exchange, :routing_key, :body, :scope,
-        least(:until, now() + CAST(:look_again AS interval))
-    FROM parked
-""")
 _GIVE_BACK = text("""
     WITH freed AS (
         UPDATE jobs SET status = 'queued', lease_owner = NULL, lease_until = NULL
@@ -74,12 +63,14 @@ class PostgresAttempts:
 
     def __init__(self, engine: AsyncEngine, patience: timedelta = PATIENCE) -> None:
         self._engine = engine
+        self._execute = DirectConnection(engine).execute
         self._claim: GroupCommit[ClaimRequest, ClaimOutcome] = GroupCommit(
-            partial(claim_batch, DirectConnection(engine).execute), patience=patience
+            self._claim_batch, patience=patience
         )
         self._settle: GroupCommit[Settlement, SettledJob] = GroupCommit(
             partial(settle_batch, DirectConnection(engine).execute), patience=patience
         )
+        self._park: GroupCommit[Parking, None] = GroupCommit(self._park_batch, patience=patience)
 
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
         """Take the job's lease, open an attempt and hold its worst-case cost."""
@@ -89,19 +80,9 @@ class PostgresAttempts:
         """Close an attempt, move its job on and put messages into the outbox."""
         return await self._settle(settlement)
 
-    async def park(
-        self, job_id: JobId, scope: str, until: datetime, command: OutgoingMessage
-    ) -> None:
-        """Let a queued job wait for room in budget `scope`."""
-        parameters = {
-            "job_id": job_id,
-            "scope": scope,
-            "until": until,
-            "look_again": _LOOK_AGAIN,
-            **_message(command),
-        }
-        async with statement(self._engine) as connection:
-            await connection.execute(_PARK, parameters)
+    async def park(self, parking: Parking) -> None:
+        """Let a job wait for room in a budget, or for a scope's gate."""
+        await self._park(parking)
 
     async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
         """Queue a job again that this worker holds without an open attempt."""
@@ -150,6 +131,15 @@ class PostgresAttempts:
                 END_JOB, end_parameters(job_id, status, frame, error=error)
             )
             return [OutboxRow(row.outbox_id, frame) for row in rows]
+
+    async def _claim_batch(self, requests: Sequence[ClaimRequest]) -> Sequence[ClaimOutcome]:
+        outcomes = await claim_batch(self._execute, requests)
+        return await settle_slowed(self._engine, requests, outcomes)
+
+    async def _park_batch(self, parkings: Sequence[Parking]) -> Sequence[None]:
+        async with statement(self._engine) as connection:
+            await park_batch(connection, parkings)
+        return [None] * len(parkings)
 
 
 def _message(message: OutgoingMessage) -> dict[str, object]:

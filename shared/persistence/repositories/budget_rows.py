@@ -1,6 +1,7 @@
 """How budgets look as rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,9 +14,23 @@ from shared.ports.money import BudgetState
 _THRESHOLDS: TypeAdapter[tuple[Threshold, ...]] = TypeAdapter(tuple[Threshold, ...])
 
 
+@dataclass(frozen=True, slots=True)
+class _AuditedBudget:
+    limit_usd: Decimal | None
+    thresholds: tuple[Threshold, ...]
+
+
+_BUDGET = TypeAdapter(_AuditedBudget)
+
+
 def thresholds_json(thresholds: Sequence[Threshold]) -> str:
     """Return thresholds as stored; amounts are decimal strings."""
     return _THRESHOLDS.dump_json(tuple(thresholds)).decode()
+
+
+def budget_json(the_budget: Budget) -> str:
+    """Return a budget as the audit trail keeps it."""
+    return _BUDGET.dump_json(_AuditedBudget(the_budget.limit_usd, the_budget.thresholds)).decode()
 
 
 def budget(row: RowMapping) -> Budget:

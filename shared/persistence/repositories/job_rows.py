@@ -58,6 +58,7 @@ _ATTEMPT_FIELDS = (
     "assumed",
     "started_at",
     "latency_ms",
+    "is_diverted",
 )
 ATTEMPT_COLUMNS = ", ".join(f"a.{field} AS attempt_{field}" for field in _ATTEMPT_FIELDS)
 
@@ -134,6 +135,7 @@ def attempt_view(row: Row) -> AttemptView:
         assumed=row["attempt_assumed"],
         started_at=row["attempt_started_at"],
         latency_ms=row["attempt_latency_ms"],
+        is_diverted=row["attempt_is_diverted"],
     )
 
 

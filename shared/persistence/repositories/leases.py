@@ -9,8 +9,9 @@ from shared.domain.access import Caller
 from shared.domain.catalog import Provider, Tier
 from shared.domain.ids import AttemptId, JobId, KeyId, QueueName, UserId
 from shared.domain.jobs import JobKind, OnInterrupt
+from shared.domain.lost_work import Abandonment, LostAttempt, LostJob
 from shared.domain.outgoing import DelayedMessage, OutboxRow
-from shared.domain.work import Abandonment, JobFails, LostAttempt, LostJob
+from shared.domain.work import JobFails
 from shared.persistence.arrays import Batch
 from shared.persistence.connections import statement, transaction
 from shared.persistence.repositories.chunks import fail_pending_chunks

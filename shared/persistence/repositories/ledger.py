@@ -27,6 +27,9 @@ _ENTRY = Batch(
     price_id="text",
     input_tokens="integer",
     output_tokens="integer",
+    cached_tokens="integer",
+    cache_write_tokens="integer",
+    service_tier="text",
     neurons_reported="numeric",
     neurons="numeric",
     list_cost_usd="numeric",
@@ -36,11 +39,13 @@ _ENTRY = Batch(
     assumed="boolean",
     latency_ms="integer",
     occurred_at="timestamptz",
+    provider_request_id="text",
     hold_usd="numeric",
 )
 _COLUMNS = """id, job_id, user_id, key_id, tier, operation, provider, model, model_answered,
-    price_id, input_tokens, output_tokens, neurons_reported, neurons, list_cost_usd, cost_usd,
-    is_fallback, is_error, assumed, latency_ms, occurred_at"""
+    price_id, input_tokens, output_tokens, cached_tokens, cache_write_tokens, service_tier,
+    neurons_reported, neurons, list_cost_usd, cost_usd, is_fallback, is_error, assumed, latency_ms,
+    occurred_at, provider_request_id"""
 _KEYS = "user_id, key_id, tier, provider, model, operation"
 # Upserts and locks go in key order, so that replicas booking side by side cannot deadlock. A window
 # never goes back: around midnight a replica's clock may be behind the one that booked before it.
@@ -83,13 +88,14 @@ _BOOK = text(f"""
         SELECT b.*, greatest(b.window_start, CASE b."window"
             WHEN 'day' THEN CAST(:day AS timestamptz) ELSE CAST(:month AS timestamptz) END
         ) AS current_start
-        FROM budgets b WHERE b.scope IN (SELECT scope FROM counted) ORDER BY b.scope FOR UPDATE
+        FROM budgets b WHERE b.scope IN (SELECT scope FROM counted)
+        ORDER BY b.scope, b."window" FOR UPDATE
     ),
     change AS (
-        SELECT c.scope, sum(c.hold_usd) AS hold_usd,
+        SELECT b.scope, b."window", sum(c.hold_usd) AS hold_usd,
             coalesce(sum(c.cost_usd) FILTER (WHERE c.occurred_at >= b.current_start), 0)
                 AS cost_usd
-        FROM counted c JOIN budget b USING (scope) GROUP BY c.scope
+        FROM counted c JOIN budget b USING (scope) GROUP BY b.scope, b."window"
     ),
     spent AS (
         UPDATE budgets b SET
@@ -98,9 +104,18 @@ _BOOK = text(f"""
                 + c.cost_usd,
             held_usd = greatest(0, o.held_usd - c.hold_usd),
             fired = CASE WHEN o.window_start < o.current_start THEN '{{}}' ELSE o.fired END
-        FROM budget o JOIN change c USING (scope) WHERE b.scope = o.scope
+        FROM budget o JOIN change c USING (scope, "window")
+        WHERE b.scope = o.scope AND b."window" = o."window"
         RETURNING b.scope, b."window", b.limit_usd, b.thresholds, b.window_start, b.spent_usd,
             b.held_usd, b.fired
+    ),
+    woken AS (
+        UPDATE parking_lots l SET look_at = now() FROM (
+            SELECT scope, queue FROM parking_lots
+            WHERE scope IN (SELECT scope FROM counted) AND look_at > now()
+            ORDER BY scope, queue FOR UPDATE
+        ) AS marked
+        WHERE l.scope = marked.scope AND l.queue = marked.queue
     )
     SELECT (SELECT count(*) FROM entry) AS entries, spent.*
     FROM (SELECT 1) AS one LEFT JOIN spent ON true
@@ -134,12 +149,9 @@ class PostgresLedger:
         }
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(_BOOK, parameters)).mappings().all()
-            fired = [await fire(connection, row, now) for row in rows if row["scope"] is not None]
-        booked = Booked(
-            entries=rows[0]["entries"],
-            alerts=[alert for alerts, _ in fired for alert in alerts],
-            gates_moved=any(moved for _, moved in fired),
-        )
+            budgets = [row for row in rows if row["scope"] is not None]
+            alerts, gates_moved = await fire(connection, budgets, now)
+        booked = Booked(rows[0]["entries"], alerts, gates_moved=gates_moved)
         return [booked, *[Booked(0, (), gates_moved=False)] * (len(batch) - 1)]
 
 
@@ -157,6 +169,9 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.price_id,
         entry.usage.input_tokens,
         entry.usage.output_tokens,
+        entry.usage.cached_tokens,
+        entry.usage.cache_write_tokens,
+        entry.usage.service_tier,
         entry.usage.neurons,
         entry.neurons,
         entry.list_cost_usd,
@@ -166,5 +181,6 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.assumed,
         entry.latency_ms,
         entry.occurred_at,
+        entry.provider_request_id,
         entry.hold_usd,
     )

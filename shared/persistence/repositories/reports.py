@@ -165,7 +165,7 @@ def _ledger_entry(row: RowMapping) -> LedgerEntry:
         model=row["model"],
         model_answered=row["model_answered"],
         price_id=row["price_id"],
-        usage=TokenUsage(row["input_tokens"], row["output_tokens"], row["neurons_reported"]),
+        usage=_token_usage(row),
         neurons=row["neurons"],
         list_cost_usd=row["list_cost_usd"],
         cost_usd=row["cost_usd"],
@@ -175,4 +175,16 @@ def _ledger_entry(row: RowMapping) -> LedgerEntry:
         assumed=row["assumed"],
         latency_ms=row["latency_ms"],
         occurred_at=row["occurred_at"],
+        provider_request_id=row["provider_request_id"],
+    )
+
+
+def _token_usage(row: RowMapping) -> TokenUsage:
+    return TokenUsage(
+        row["input_tokens"],
+        row["output_tokens"],
+        row["neurons_reported"],
+        cached_tokens=row["cached_tokens"],
+        cache_write_tokens=row["cache_write_tokens"],
+        service_tier=row["service_tier"],
     )

@@ -5,13 +5,14 @@ then finds nothing to do. Settling shows that the worker is alive, so a lease th
 enough for its next step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import orjson
 
 from shared.domain.jobs import Waiting
-from shared.domain.outgoing import OutboxRow
+from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.views import ErrorView
 from shared.domain.work import (
     JobContinues,
@@ -24,6 +25,11 @@ from shared.domain.work import (
 )
 from shared.persistence.direct import Execute, HotStatement
 from shared.persistence.json_batch import JsonBatch
+from shared.persistence.repositories.allowances import (
+    allowance_parameters,
+    is_any_covered,
+    new_with_allowance,
+)
 from shared.persistence.repositories.outbox import INLINE_GRACE
 
 _SETTLEMENT = JsonBatch(
@@ -61,14 +67,15 @@ _MESSAGE = JsonBatch(
     m_mandatory="boolean",
     m_available_at="timestamptz",
 )
-_SETTLE = HotStatement.of(f"""
-    WITH new AS MATERIALIZED (SELECT * FROM {_SETTLEMENT.table("n")}),
-    message AS MATERIALIZED (SELECT * FROM {_MESSAGE.table("m")}),
+_STATEMENT = """
+    WITH {given} AS MATERIALIZED (SELECT * FROM {settlements}),
+    {said} AS MATERIALIZED (SELECT * FROM {messages}),
     ours AS MATERIALIZED (
-        SELECT id FROM jobs
-        WHERE id IN (SELECT job_id FROM new) AND status = 'running' AND lease_owner = :worker
+        SELECT id, cost_usd FROM jobs
+        WHERE id IN (SELECT job_id FROM {given}) AND status = 'running' AND lease_owner = :worker
         ORDER BY id FOR UPDATE
     ),
+    {priced}
     closed AS (
         UPDATE attempts a SET outcome = n.outcome, error_code = n.error_code,
             error_message = n.error_message, provider_request_id = n.request_id,
@@ -131,10 +138,59 @@ _SETTLE = HotStatement.of(f"""
         FROM message JOIN closed ON closed.id = m_attempt_id ORDER BY message.position
         RETURNING id AS outbox_id, message_id
     )
-    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id
+    SELECT closed.id AS attempt_id, queued.message_id, queued.outbox_id, {body} AS body,
+        {frame} AS frame
     FROM closed LEFT JOIN message ON m_attempt_id = closed.id
     LEFT JOIN queued ON queued.message_id = m_message_id
-""")  # noqa: S608 - only our own column lists are put in
+"""
+
+
+def _settle(given: str, said: str, priced: str, body: str, frame: str) -> HotStatement:
+    """Return the statement.
+
+    Args:
+        given: The name of the settlements as the workers made them; what counts is `new`.
+        said: The name of the messages as the workers made them; what is sent is `message`.
+        priced: What makes the one into the other, if they differ.
+        body: A message's body, where it differs.
+        frame: The job's last frame, where it differs.
+    """
+    settlements, messages = _SETTLEMENT.table("n"), _MESSAGE.table("m")
+    return HotStatement.of(
+        _STATEMENT.format(
+            given=given,
+            said=said,
+            settlements=settlements,
+            messages=messages,
+            priced=priced,
+            body=body,
+            frame=frame,
+        )
+    )
+
+
+_SETTLE = _settle("new", "message", "", "CAST(NULL AS bytea)", "CAST(NULL AS text)")
+_SETTLE_WITH_ALLOWANCE = _settle(
+    "given",
+    "said",
+    new_with_allowance(_SETTLEMENT),
+    "CASE WHEN message.is_rewritten THEN message.m_body END",
+    "(SELECT CAST(n.frame AS text) FROM new n WHERE n.attempt_id = closed.id)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A message's place in the outbox, and its body where the statement rewrote it."""
+
+    outbox_id: int
+    body: bytes | None
+
+    def row(self, message: OutgoingMessage) -> OutboxRow:
+        """Return the message as it was committed."""
+        if self.body is not None:
+            message = replace(message, body=bytes(self.body))
+        return OutboxRow(self.outbox_id, message)
 
 
 async def settle_batch(execute: Execute, settlements: Sequence[Settlement]) -> Sequence[SettledJob]:
@@ -152,31 +208,40 @@ async def settle_batch(execute: Execute, settlements: Sequence[Settlement]) -> S
         for s in settlements
         for m in s.messages
     ]
-    rows = await execute(
-        _SETTLE,
-        {
-            **_SETTLEMENT.parameters([_values(s) for s in settlements]),
-            **_MESSAGE.parameters(messages),
-            "worker": settlements[0].worker,
-            "grace": INLINE_GRACE,
-        },
-    )
-    ids: dict[str, dict[str, int]] = {}
+    parameters = {
+        **_SETTLEMENT.parameters([_values(s) for s in settlements]),
+        **_MESSAGE.parameters(messages),
+        "worker": settlements[0].worker,
+        "grace": INLINE_GRACE,
+    }
+    if is_any_covered(settlements):
+        parameters |= allowance_parameters(settlements)
+        rows = await execute(_SETTLE_WITH_ALLOWANCE, parameters)
+    else:
+        rows = await execute(_SETTLE, parameters)
+    queued: dict[str, dict[str, _Queued]] = {}
+    frames: dict[str, str] = {}
     for row in rows:
-        ids.setdefault(row["attempt_id"], {})[row["message_id"]] = row["outbox_id"]
-    return [_settled(s, ids.get(s.attempt_id)) for s in settlements]
+        message = _Queued(row["outbox_id"], row["body"])
+        queued.setdefault(row["attempt_id"], {})[row["message_id"]] = message
+        if row["frame"] is not None:
+            frames[row["attempt_id"]] = row["frame"]
+    return [_settled(s, queued.get(s.attempt_id), frames.get(s.attempt_id)) for s in settlements]
 
 
-def _settled(settlement: Settlement, ids: dict[str, int] | None) -> SettledJob:
-    if ids is None:
+def _settled(
+    settlement: Settlement, queued: Mapping[str, _Queued] | None, rewritten: str | None
+) -> SettledJob:
+    if queued is None:
         return SettledJob(applied=False, outbox=())
     return SettledJob(
         applied=True,
         outbox=[
-            OutboxRow(ids[m.message.message_id], m.message)
+            queued[m.message.message_id].row(m.message)
             for m in settlement.messages
             if m.available_at is None
         ],
+        terminal_frame=settlement.terminal_frame if rewritten is None else rewritten.encode(),
     )
 
 

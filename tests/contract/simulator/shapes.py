@@ -22,6 +22,7 @@ BILL_ROW = {
     "input_tokens",
     "output_tokens",
     "neurons",
+    "free_neurons",
     "cost_usd",
     "completed",
     "at",

@@ -90,9 +90,10 @@ async def test_control_merges_and_restores(simulator: Simulator) -> None:
     await simulator.set("openai", latency_ms=5)
     changed = (await simulator.http.put("/_control", json={"openai": {"mode": "down"}})).json()
     assert changed["openai"] == _DEFAULTS | {"latency_ms": 5, "mode": "down"}
-    assert changed["cloudflare"] == _DEFAULTS
+    cloudflare = _DEFAULTS | {"free_neurons_per_day": 0}
+    assert changed["cloudflare"] == cloudflare
     restored = (await simulator.http.delete("/_control")).json()
-    assert restored == {"cloudflare": _DEFAULTS, "openai": _DEFAULTS, "clock": None}
+    assert restored == {"cloudflare": cloudflare, "openai": _DEFAULTS, "clock": None}
     assert (await simulator.http.get("/_control")).json() == restored
 
 

@@ -52,6 +52,10 @@ PLANTED = {
         "services/api/checks.py",
         "import httpx",
     ),
+    "Only the cost aggregator's adapters send alerts": (
+        "services/api/use_cases/admin_alerts.py",
+        "import apprise",
+    ),
     "Only providers know OpenAI's SDK": ("cli/output.py", "import openai"),
     "Only messaging, subscribers, mains and the result stream know the broker's libraries": (
         "services/api/database.py",

@@ -44,6 +44,7 @@ def test_a_row_names_its_exact_cost(tmp_path: Path) -> None:
         "input_tokens": 500,
         "output_tokens": 300,
         "neurons": "12.5199",
+        "free_neurons": "0",
         "cost_usd": "0.0001377189",
         "completed": True,
         "at": "2026-11-22T00:00:00+00:00",

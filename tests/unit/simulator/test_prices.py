@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,32 @@ def test_openai_bills_dollars_without_neurons() -> None:
     price = _price("openai", ("0.1", "0.5"))
     assert price.neurons(500, 300) is None
     assert price.cost_usd(500, 300) == Decimal("0.0002")
+
+
+def test_a_cloudflare_model_without_published_neurons_bills_dollars() -> None:
+    price = replace(_price("cloudflare", ("0.95", "4")), is_in_usd=True)
+    assert price.neurons(500, 300) is None
+    assert price.cost_usd(500, 300) == Decimal("0.001675")
+
+
+def test_a_long_prompt_makes_the_whole_request_dearer() -> None:
+    price = replace(
+        _price("openai", ("1", "5")),
+        long_above=1_000,
+        long_input_factor=Decimal(2),
+        long_output_factor=Decimal("1.5"),
+    )
+    assert price.cost_usd(1_000, 1_000) == Decimal("0.006")
+    assert price.cost_usd(1_001, 1_000) == Decimal("0.009502")
+
+
+def test_every_shipped_price_but_a_blank_one_bills_something() -> None:
+    book = read_prices(Path(__file__).parents[3] / "prices")
+    offered = [*book.offered("cloudflare", _TODAY), *book.offered("openai", _TODAY)]
+    free = [price.model for price in offered if not price.cost_usd(1_000, 0)]
+    assert free == ["@cf/google/embeddinggemma-300m"]
+    long = {price.model: price for price in offered if price.long_above}
+    assert long["gpt-6-luna"].cost_usd(272_001, 0) == Decimal("0.0544002")
 
 
 def test_the_latest_row_in_force_counts() -> None:

@@ -50,6 +50,17 @@ async def test_the_last_usage_wins_over_the_increments(
     assert end.model_answered == "@cf/meta/m-external"
 
 
+async def test_cached_tokens_are_reported(replay: ReplayServer, replayed: Providers) -> None:
+    usage = {**counts(147, 2, 1.39), "prompt_tokens_details": {"cached_tokens": 128}}
+    replay.replies = [
+        stream_reply(chunk({"content": "Hi"}, "stop"), sse({"response": "", "usage": usage}), DONE)
+    ]
+
+    _, end = await answer(replayed)
+
+    assert end.usage == TokenUsage(147, 2, Decimal("1.39"), cached_tokens=128)
+
+
 async def test_increments_without_a_total_are_added_up_by_counting(
     replay: ReplayServer, replayed: Providers
 ) -> None:

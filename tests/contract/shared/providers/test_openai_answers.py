@@ -123,6 +123,26 @@ async def test_a_chunk_without_choices_changes_nothing(
     assert (text, end.usage) == ("Hi", TokenUsage(8, 1))
 
 
+async def test_cached_and_written_tokens_and_the_tier_are_reported(
+    replay: ReplayServer, replayed: Providers
+) -> None:
+    usage = {
+        "prompt_tokens": 2_006,
+        "completion_tokens": 300,
+        "total_tokens": 2_306,
+        "prompt_tokens_details": {"cached_tokens": 1_920, "cache_write_tokens": 64},
+        "completion_tokens_details": {"reasoning_tokens": 280},
+    }
+    last = _chunk([], usage=usage, service_tier="priority")
+    replay.replies = [stream_reply(_text("Hi"), _FINISH, last, _DONE)]
+
+    _, end = await _answer(replayed)
+
+    assert end.usage == TokenUsage(
+        2_006, 300, cached_tokens=1_920, cache_write_tokens=64, service_tier="priority"
+    )
+
+
 async def test_a_finished_answer_without_a_usage_chunk_is_counted(
     replay: ReplayServer, replayed: Providers
 ) -> None:

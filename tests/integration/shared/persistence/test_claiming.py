@@ -3,9 +3,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
+from shared.domain.gates import CHAT_PAID, GateActor, GateState
 from shared.domain.ids import JobId
 from shared.domain.work import (
     Claimed,
@@ -20,20 +22,22 @@ from shared.domain.work import (
 from shared.messages.endings import failure
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets
+from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
+from shared.ports.gates import GateChange
 from tests.support.chat_jobs import (
     COST,
     HOLD,
     NOW,
     SetClock,
-    change,
     claim_of,
     claimed,
     further,
     ledger_entry,
     new_chat_job,
     of_user,
+    parking_of,
     rows,
     settlement_of,
     submitted,
@@ -163,6 +167,20 @@ async def test_a_job_that_waited_is_claimed_by_anyone(engine: AsyncEngine) -> No
     assert (await claimed(engine, claim_of(job, "worker-2"))).number == 2
 
 
+@pytest.mark.parametrize("state", [GateState.PAUSED, GateState.CLOSED])
+async def test_behind_a_shut_gate_nothing_is_claimed(engine: AsyncEngine, state: GateState) -> None:
+    """Not by a worker, either, that has not heard of it and is between two calls of a job."""
+    fresh, held = await _several(engine, 2)
+    request = claim_of(held)
+    await claimed(engine, request)
+    attempts = PostgresAttempts(engine)
+    await attempts.settle(settlement_of(held, request, JobContinues()))
+    gate = GateChange(CHAT_PAID, state, "why", GateActor.PERSON, "ann")
+    await PostgresGates(engine).change(gate)
+    for again in (claim_of(fresh), further(request)):
+        assert await attempts.claim(again) is Unclaimable.GATE_SHUT
+
+
 async def test_a_hold_may_fill_the_limit_exactly(engine: AsyncEngine) -> None:
     await _limit(engine, "global", HOLD * 2)
     first, second, third = await _several(engine, 3)
@@ -196,6 +214,7 @@ async def test_a_job_that_only_holds_keep_out_waits_for_them(engine: AsyncEngine
     await claimed(engine, claim_of(first))
     outcome = await PostgresAttempts(engine).claim(claim_of(second))
     assert isinstance(outcome, NoRoom)
+    assert outcome.until is not None
     assert timedelta(0) < outcome.until - NOW <= timedelta(seconds=30)
 
 
@@ -252,32 +271,11 @@ async def test_holds_outlive_the_window(engine: AsyncEngine) -> None:
 async def test_claiming_clears_why_the_job_waited(engine: AsyncEngine) -> None:
     job = await submitted(engine)
     attempts = PostgresAttempts(engine)
-    await attempts.park(job.id, "global", _TOMORROW, job.command)
+    await attempts.park(parking_of(job, until=_TOMORROW))
     waiting = "SELECT waiting_reason, waiting_until, waiting_detail FROM jobs"
     assert await rows(engine, waiting) == [("budget", _TOMORROW, "no room in budget global")]
     await claimed(engine, claim_of(job))
     assert await rows(engine, waiting) == [(None, None, None)]
-
-
-async def test_a_parked_command_looks_again_now_and_then(engine: AsyncEngine) -> None:
-    """So that a job parked just after its budget was raised does not wait for the window's end."""
-    job = await submitted(engine)
-    await change(engine, "DELETE FROM outbox")
-    await PostgresAttempts(engine).park(job.id, "global", _TOMORROW, job.command)
-    parked = await rows(
-        engine,
-        "SELECT body, parked_by, available_at > now() + interval '9 min', "
-        "available_at < now() + interval '11 min' FROM outbox",
-    )
-    assert parked == [(job.command.body, "global", True, True)]
-
-
-async def test_a_job_that_is_not_queued_is_not_parked(engine: AsyncEngine) -> None:
-    job = await submitted(engine)
-    await claimed(engine, claim_of(job))
-    await change(engine, "DELETE FROM outbox")
-    await PostgresAttempts(engine).park(job.id, "global", _TOMORROW, job.command)
-    assert await rows(engine, "SELECT * FROM outbox") == []
 
 
 async def test_only_own_leases_are_extended(engine: AsyncEngine) -> None:

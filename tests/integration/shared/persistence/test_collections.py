@@ -7,9 +7,10 @@ from shared.domain.collections import IngestionStatus, IngestionView, NewIngesti
 from shared.domain.embedding_space import BGE_M3
 from shared.domain.ids import UserId
 from shared.domain.jobs import JobKind
+from shared.domain.lost_work import Abandonment
 from shared.domain.outgoing import DelayedMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import Abandonment, JobFails, JobSucceeds
+from shared.domain.work import JobFails, JobSucceeds
 from shared.messages.endings import failure
 from shared.persistence.repositories.collections import PostgresCollections
 from shared.persistence.repositories.embeddings import PostgresEmbeddings

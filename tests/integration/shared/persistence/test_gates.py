@@ -8,7 +8,8 @@ from shared.domain.budgets import GLOBAL_SCOPE, Budget, Threshold, ThresholdActi
 from shared.domain.catalog import Tier
 from shared.domain.gates import CHAT_FREE, WORK_QUEUES, GateActor, GateState, QueueActual
 from shared.persistence.repositories.budgets import PostgresBudgets
-from shared.persistence.repositories.gates import PostgresGates, PostgresTimedGates
+from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.timed_gates import PostgresTimedGates
 from shared.ports.gates import GateChange
 from shared.system import SystemClock
 from tests.support.chat_jobs import change, new_chat_job, of_user, rows, submitted
@@ -37,7 +38,7 @@ async def test_a_change_is_one_generation_on_and_audited(
     assert after == (await gates.desired([CHAT_FREE]))[CHAT_FREE]
     assert (after.desired, after.generation, after.concurrency) == (state, before.generation + 1, 2)
     assert await rows(
-        engine, 'SELECT from_state, to_state, actor, "by", reason FROM gate_audit'
+        engine, 'SELECT from_state, to_state, actor, "by", reason FROM audit_entries'
     ) == [("running", state, "person", "ann", "why")]
 
 

@@ -7,9 +7,10 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
+from shared.domain.lost_work import LostJob
 from shared.domain.outgoing import OutboxRow
 from shared.domain.retry import MAX_FAILED_ATTEMPTS
-from shared.domain.work import LostJob, NewJob
+from shared.domain.work import NewJob
 from shared.messages.commands import CompleteChat
 from shared.messages.events import UsageRecorded
 from shared.messages.frames import FRAME, JobFailed

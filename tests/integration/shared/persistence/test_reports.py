@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.catalog import Provider
 from shared.domain.ledger import LedgerEntry
+from shared.domain.usage import TokenUsage
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.reports import PostgresReports
@@ -94,7 +95,9 @@ async def test_an_instant_answer_has_percentiles(engine: AsyncEngine) -> None:
 
 
 async def test_the_ledger_is_read_page_by_page(engine: AsyncEngine) -> None:
-    entries = sorted((ledger_entry() for _ in range(5)), key=lambda entry: entry.id)
+    usage = TokenUsage(10, 5, Decimal("1.9"), 4, 3, "flex")
+    told_more = replace(ledger_entry(), usage=usage, provider_request_id="ray-1")
+    entries = sorted([told_more, *(ledger_entry() for _ in range(4))], key=lambda entry: entry.id)
     await _book(engine, *reversed(entries))
     reports = PostgresReports(engine)
     first = await reports.ledger_page(None, 2)

@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.ids import JobId
 from shared.domain.jobs import Waiting, WaitingReason
+from shared.domain.lost_work import Abandonment
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import Abandonment, JobContinues, JobFails, JobWaits, NewJob
+from shared.domain.work import JobContinues, JobFails, JobWaits, NewJob
 from shared.messages.endings import failure
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts

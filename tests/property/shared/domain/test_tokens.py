@@ -1,8 +1,10 @@
 import unicodedata
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.assumed_usage import assumed_prompt_tokens, assumed_tokens
+from shared.domain.provider_calls import ChatMessage
 from shared.domain.tokens import chat_upper_bound, estimated_tokens, token_upper_bound
 
 
@@ -13,6 +15,25 @@ def test_the_bound_covers_every_byte_in_every_normal_form(text: str) -> None:
     assert bound >= len(text.encode())
     assert bound >= len(unicodedata.normalize("NFC", text).encode())
     assert bound >= len(unicodedata.normalize("NFKC", text).encode())
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_the_bound_covers_every_character_however_it_is_decomposed(text: str) -> None:
+    bound = token_upper_bound(text)
+
+    for lowered in (text, text.lower(), text.casefold()):
+        assert bound >= len(unicodedata.normalize("NFD", lowered))
+        assert bound >= len(unicodedata.normalize("NFKD", lowered))
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(), min_size=1))
+def test_what_is_assumed_without_a_report_is_within_the_bound(contents: list[str]) -> None:
+    messages = [ChatMessage("user", content) for content in contents]
+
+    assert assumed_prompt_tokens(messages) <= chat_upper_bound(contents)
+    assert all(assumed_tokens(one) <= token_upper_bound(one) for one in contents)
 
 
 @given(st.text(st.characters()))

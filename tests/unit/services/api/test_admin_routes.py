@@ -5,7 +5,7 @@ import pytest
 
 from services.api.use_cases.authenticate import secret_hash
 from shared.domain.catalog import Operation, Provider, Tier
-from shared.domain.gates import CHAT_FREE, QueueActual
+from shared.domain.gates import CHAT_FREE, WORK_QUEUES, QueueActual
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
 from shared.domain.ledger import LedgerEntry
 from shared.domain.usage import TokenUsage
@@ -124,15 +124,15 @@ async def test_a_budget_is_replaced_read_and_removed(bench: ApiBench) -> None:
                 {
                     "at_usd": "0.1",
                     "action": "alert",
-                    "queues": [
-                        "chat.free",
-                        "chat.paid",
-                        "chat.premium",
-                        "embed.interactive",
-                        "embed.bulk",
-                    ],
+                    "queues": [*WORK_QUEUES],
+                    "concurrency": None,
                 },
-                {"at_usd": "10", "action": "pause", "queues": ["embed.bulk"]},
+                {
+                    "at_usd": "10",
+                    "action": "pause",
+                    "queues": ["embed.bulk"],
+                    "concurrency": None,
+                },
             ],
             "window_start": "2026-11-01T00:00:00Z",
             "window_end": "2026-12-01T00:00:00Z",
@@ -232,6 +232,8 @@ async def test_the_ledger_is_paged_by_id(bench: ApiBench) -> None:
     assert ([row["id"] for row in rest["data"]], rest["has_more"]) == (["att_2"], False)
     assert first["data"][0]["cost_usd"] == "0.000138"
     assert first["data"][0]["corrects"] is None
+    assert first["data"][0]["provider_request_id"] == "ray-1"
+    assert (first["data"][0]["cached_tokens"], first["data"][0]["neurons_reported"]) == (1, "0.5")
 
 
 async def test_a_clean_reconciliation_has_no_drift(bench: ApiBench) -> None:
@@ -271,7 +273,8 @@ def entry(bench: ApiBench, attempt_id: str) -> LedgerEntry:
         model="m",
         model_answered=None,
         price_id="p",
-        usage=TokenUsage(1, 2),
+        usage=TokenUsage(1, 2, Decimal("0.5"), cached_tokens=1),
+        provider_request_id="ray-1",
         neurons=Decimal(0),
         list_cost_usd=Decimal("0.0001380"),
         cost_usd=Decimal("0.0001380"),

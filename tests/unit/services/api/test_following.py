@@ -33,7 +33,7 @@ CHAT = {"messages": [{"role": "user", "content": "hello"}]}
 
 
 def follow_job(bench: ApiBench, reasons: list[str]) -> FollowJob:
-    gates = Gates(bench.gates, bench.clock, timedelta(seconds=1))
+    gates = Gates(bench.gates, bench.clock, timedelta(seconds=1), bench.scope_gates)
     sources = Sources(bench.jobs, gates, Results(bench.vectors))
     return FollowJob(sources, bench.watches, reasons.append)
 

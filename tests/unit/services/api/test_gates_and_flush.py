@@ -12,6 +12,7 @@ from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.gates import CHAT_FREE, Gate, GateState
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from tests.support.api_bench import ApiBench
+from tests.support.chat_jobs import CALLER
 
 SECOND = timedelta(seconds=1)
 
@@ -33,24 +34,24 @@ class SlowRelay:
 
 
 async def test_gates_are_read_once_per_age(bench: ApiBench) -> None:
-    gates = Gates(bench.gates, bench.clock, SECOND)
-    await asyncio.gather(*(gates.admit(CHAT_FREE) for _ in range(50)))
+    gates = Gates(bench.gates, bench.clock, SECOND, bench.scope_gates)
+    await asyncio.gather(*(gates.admit(CHAT_FREE, CALLER) for _ in range(50)))
     assert bench.gates.reads == 1
     bench.clock.advance(SECOND)
-    await gates.admit(CHAT_FREE)
+    await gates.admit(CHAT_FREE, CALLER)
     assert bench.gates.reads == 2
 
 
 async def test_without_a_database_the_last_reading_counts(bench: ApiBench) -> None:
-    gates = Gates(bench.gates, bench.clock, SECOND)
+    gates = Gates(bench.gates, bench.clock, SECOND, bench.scope_gates)
     bench.gates.is_away = True
     with pytest.raises(DatabaseUnavailableError):
-        await gates.admit(CHAT_FREE)
+        await gates.admit(CHAT_FREE, CALLER)
     bench.gates.is_away = False
-    await gates.admit(CHAT_FREE)
+    await gates.admit(CHAT_FREE, CALLER)
     bench.gates.is_away = True
     bench.clock.advance(SECOND)
-    await gates.admit(CHAT_FREE)
+    await gates.admit(CHAT_FREE, CALLER)
 
 
 async def test_a_gate_closed_for_good_is_asked_again_after_a_while(bench: ApiBench) -> None:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from services.api.settings import ApiLimits
+from shared.domain.pricing import PriceBook
 from tests.support.api_bench import ApiBench
 
 MESSAGE = {"role": "user", "content": "hi"}
@@ -89,6 +90,19 @@ async def test_an_unknown_model_lists_those_on_offer(bench: ApiBench) -> None:
     async with bench.client("sk-slw-pam") as client:
         answer = await client.post("/v1/chat/jobs", json={**CHAT, "model": "gpt-6.1-sol"})
     assert answer.status_code == 202
+
+
+async def test_a_model_without_a_price_is_refused_when_it_is_asked_for() -> None:
+    bench = ApiBench(prices=PriceBook([]))
+    async with bench.client() as client:
+        chat = await client.post("/v1/chat/jobs", json={**CHAT, "model": "gpt-3.5-turbo"})
+        texts = {"input": ["a text"], "model": "bge-m3"}
+        embeddings = await client.post("/v1/embeddings/jobs", json=texts)
+        left_to_us = await client.post("/v1/chat/jobs", json=CHAT)
+    assert problem(chat) == problem(embeddings) == (422, "unknown_price", "model")
+    assert "auto" in chat.json()["error"]["message"]
+    assert left_to_us.status_code == 202
+    assert len(bench.jobs.submitted) == 1
 
 
 @pytest.mark.parametrize(

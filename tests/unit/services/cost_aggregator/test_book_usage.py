@@ -73,6 +73,35 @@ async def test_an_entry_is_what_the_event_says() -> None:
     assert entry.occurred_at == NOW
 
 
+async def test_an_entry_keeps_list_price_and_what_was_paid() -> None:
+    paid = _event().model_copy(
+        update={
+            "list_cost_usd": Decimal("0.5"),
+            "cost_usd": Decimal("0.2"),
+            "provider_request_id": "ray-1",
+            "cached_tokens": 4,
+            "cache_write_tokens": 3,
+            "service_tier": "flex",
+        }
+    )
+    ledger = ScriptedLedger()
+    await BookUsage(ledger, CountedHints())([paid])
+    (entry,) = ledger.entries
+    assert (entry.list_cost_usd, entry.cost_usd) == (Decimal("0.5"), Decimal("0.2"))
+    assert entry.provider_request_id == "ray-1"
+    assert entry.usage == TokenUsage(
+        10, 5, Decimal("0.2"), cached_tokens=4, cache_write_tokens=3, service_tier="flex"
+    )
+
+
+async def test_a_call_that_cost_more_than_its_hold_is_told() -> None:
+    event = _event()
+    dear = event.model_copy(update={"cost_usd": event.hold_usd + Decimal("0.000001")})
+    with structlog.testing.capture_logs() as logs:
+        await BookUsage(ScriptedLedger(), CountedHints())([event, dear])
+    assert [line["attempt_id"] for line in logs] == [event.attempt_id]
+
+
 async def test_moved_gates_are_hinted() -> None:
     hints = CountedHints()
     await BookUsage(ScriptedLedger(Booked(1, (), gates_moved=True)), hints)([_event()])
@@ -81,14 +110,13 @@ async def test_moved_gates_are_hinted() -> None:
     assert hints.sent == 1
 
 
-async def test_every_alert_is_told() -> None:
+async def test_alerts_are_delivered_at_once() -> None:
+    told: list[str] = []
     ledger = ScriptedLedger(Booked(2, ("first", "second"), gates_moved=False))
-    with structlog.testing.capture_logs() as logs:
-        await BookUsage(ledger, CountedHints())([_event()])
-    assert [line["alert"] for line in logs if line["event"] == "budget.alert"] == [
-        "first",
-        "second",
-    ]
+    await BookUsage(ledger, CountedHints(), lambda: told.append("fired"))([_event()])
+    assert told == ["fired"]
+    await BookUsage(ScriptedLedger(), CountedHints(), lambda: told.append("again"))([_event()])
+    assert told == ["fired"]
 
 
 async def test_reopened_gates_are_hinted() -> None:

@@ -10,9 +10,10 @@ from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
 from shared.domain.catalog import Operation, Provider
 from shared.domain.ids import AttemptId
 from shared.domain.jobs import JobKind, OnInterrupt
+from shared.domain.lost_work import Abandonment, LostAttempt, LostJob
 from shared.domain.outgoing import OutboxRow
 from shared.domain.retry import MAX_FAILED_ATTEMPTS
-from shared.domain.work import Abandonment, JobFails, JobWaits, LostAttempt, LostJob
+from shared.domain.work import JobFails, JobWaits
 from shared.messages.commands import CompleteChat, EmbedTexts
 from shared.messages.events import UsageRecorded
 from tests.support.chat_jobs import CALLER, NOW, SetClock, new_chat_job

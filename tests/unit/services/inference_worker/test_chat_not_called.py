@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.gates import CHAT_PAID
 from shared.domain.work import (
+    Divert,
     NoRoom,
     Unclaimable,
 )
@@ -17,13 +18,12 @@ from shared.messages.frames import (
 from tests.support.chat_world import (
     DOWN,
     JOB_ID,
+    WORKER,
     ChatWorld,
     command,
 )
 from tests.support.fake_providers import Refuses
 from tests.support.fakes_of_chat import ScriptedGate
-
-_SOON = timedelta(seconds=10)
 
 
 @pytest.mark.parametrize("reason", [Unclaimable.MISSING, Unclaimable.DONE, Unclaimable.LEASED])
@@ -47,27 +47,47 @@ async def test_a_job_without_room_is_parked() -> None:
     until = world.clock.now() + timedelta(hours=3)
     world.claims[0] = NoRoom("user:user-1", until)
     await world.complete_chat(command())
-    ((scope, parked_until, message),) = world.attempts.parked
-    assert (scope, parked_until, message.exchange) == ("user:user-1", until, "jobs")
-    assert message.routing_key == CHAT_PAID
+    (parking,) = world.attempts.parked
+    assert (parking.job_id, parking.worker) == (JOB_ID, WORKER)
+    assert parking.no_room == NoRoom("user:user-1", until)
+    assert parking.hold_usd == world.attempts.claims[0].hold_usd
+    assert (parking.command.exchange, parking.command.routing_key) == ("jobs", CHAT_PAID)
     assert world.calls == []
 
 
-async def test_a_fallback_that_must_wait_for_holds_gives_the_job_back() -> None:
+@pytest.mark.parametrize("scope", ["provider:openai", "global"])
+async def test_a_fallback_without_room_starts_anew_by_the_ladder(scope: str) -> None:
     world = ChatWorld(llama=Refuses(DOWN))
-    world.claims[1] = NoRoom("provider:openai", world.clock.now() + _SOON)
+    world.claims[1] = NoRoom(scope, world.clock.now() + timedelta(hours=9))
     await world.complete_chat(command())
     (given,) = world.attempts.given_back
-    assert given.message.exchange == "retry.30s"
+    assert given.message.exchange == "retry.5s"
     assert world.attempts.parked == []
 
 
-async def test_a_fallback_without_money_looks_again_in_ten_minutes() -> None:
-    world = ChatWorld(llama=Refuses(DOWN))
-    world.claims[1] = NoRoom("global", world.clock.now() + timedelta(hours=9))
+async def test_a_paused_provider_is_passed_over() -> None:
+    world = ChatWorld()
+    world.claims[0] = NoRoom("provider:cloudflare", None)
     await world.complete_chat(command())
-    (given,) = world.attempts.given_back
-    assert given.message.exchange == "retry.10m"
+    assert world.calls == ["luna"]
+    assert [claim.is_fallback for claim in world.attempts.claims] == [False, True]
+
+
+async def test_a_job_that_no_provider_may_answer_waits_for_the_last_of_them() -> None:
+    world = ChatWorld()
+    world.claims[:] = [NoRoom("provider:cloudflare", None), NoRoom("provider:openai", None)]
+    await world.complete_chat(command())
+    (parking,) = world.attempts.parked
+    assert parking.no_room.scope == "provider:openai"
+    assert parking.hold_usd == world.attempts.claims[1].hold_usd
+
+
+async def test_a_diverted_job_is_claimed_again_as_such() -> None:
+    world = ChatWorld()
+    world.claims.insert(0, Divert())
+    await world.complete_chat(command())
+    assert [claim.is_diverted for claim in world.attempts.claims] == [False, True]
+    assert len(world.calls) == 1
 
 
 async def test_a_shut_gate_sends_the_command_back() -> None:
@@ -77,6 +97,14 @@ async def test_a_shut_gate_sends_the_command_back() -> None:
     assert (message.exchange, message.routing_key) == ("retry.5s", CHAT_PAID)
     assert world.gate.asked == [CHAT_PAID]
     assert world.attempts.claims == []
+
+
+async def test_a_gate_that_the_claim_finds_shut_sends_the_command_back() -> None:
+    world = ChatWorld([Unclaimable.GATE_SHUT])
+    await world.complete_chat(command())
+    (message,) = world.publisher.published
+    assert (message.exchange, message.routing_key) == ("retry.5s", CHAT_PAID)
+    assert world.calls == []
 
 
 async def test_a_gate_shut_between_candidates_gives_the_job_back() -> None:

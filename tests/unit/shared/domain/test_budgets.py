@@ -84,6 +84,11 @@ def test_a_month_ends_where_the_next_begins(month: int, end: tuple[int, int]) ->
     assert Window.MONTH.end(at) == datetime(*end, 1, tzinfo=UTC)
 
 
+def test_slowing_to_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="give a concurrency of 1 or more"):
+        Threshold(Decimal(1), ThresholdAction.SLOW, concurrency=0)
+
+
 def test_the_default_budget_alerts_then_pauses_bulk_then_all_but_premium() -> None:
     assert gates_wanted(DEFAULT_GLOBAL_BUDGET, Decimal("299.99")) == ALL_RUNNING
     assert gates_wanted(DEFAULT_GLOBAL_BUDGET, Decimal(300)) == ALL_RUNNING | {

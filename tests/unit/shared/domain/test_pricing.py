@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -42,6 +43,8 @@ def luna(
         effective_from=effective_from,
         retired_on=retired_on,
         long_context_above_tokens=long_context_above_tokens,
+        long_context_input_factor=Decimal(2) if long_context_above_tokens else None,
+        long_context_output_factor=Decimal("1.5") if long_context_above_tokens else None,
     )
 
 
@@ -77,6 +80,8 @@ def test_no_usage_costs_nothing() -> None:
 def test_a_blank_price_is_refused_and_never_zero() -> None:
     with pytest.raises(UnknownPriceError, match="cloudflare/gemma@base"):
         charge(UNPRICED, NO_USAGE)
+    with pytest.raises(UnknownPriceError, match="cloudflare/gemma@base"):
+        worst_case_usd(UNPRICED, 1, 1)
     with pytest.raises(UnknownPriceError, match="cloudflare/gemma on 2026-11-22"):
         PriceBook([UNPRICED]).price_at(Provider.CLOUDFLARE, "gemma", NOON)
 
@@ -153,3 +158,20 @@ def test_models_about_to_retire_are_listed_earliest_first() -> None:
     later = luna(retired_on=date(2026, 12, 23), effective_from=date(2026, 1, 2))
 
     assert retiring([later, soon, LLAMA, gone], date(2026, 11, 22), 30) == (gone, soon)
+
+
+def test_of_each_model_one_row_is_in_force() -> None:
+    old, new, future = (
+        luna(),
+        luna(effective_from=NOON.date()),
+        luna(effective_from=date(2027, 1, 1)),
+    )
+    upcoming = replace(LLAMA, effective_from=date(2027, 1, 1))
+
+    assert PriceBook([future, upcoming, old, new, UNPRICED]).rows_in_force(NOON) == [new, UNPRICED]
+
+
+def test_a_model_may_be_priced_after_it_was_known() -> None:
+    later = replace(LLAMA, model="gemma", effective_from=date(2026, 1, 1))
+
+    assert PriceBook([UNPRICED, later]).price_at(Provider.CLOUDFLARE, "gemma", NOON) is later

@@ -32,3 +32,7 @@ def test_the_bound_of_a_chat_covers_its_template() -> None:
 
     assert chat_upper_bound(contents) > sum(map(token_upper_bound, contents))
     assert chat_upper_bound([]) > 0
+
+
+def test_the_bound_covers_letters_that_fall_into_more_characters_than_bytes() -> None:
+    assert token_upper_bound("\u01d6" * 100) >= 300

@@ -40,6 +40,12 @@ def test_a_hold_covers_the_padding_of_a_model_that_pads() -> None:
     assert hold_usd(batch, BGE_M3_LIMITS, _PRICE) == 2 * token_upper_bound("a" * 100)
 
 
+def test_a_hold_covers_the_prefix_of_the_space() -> None:
+    batch = (PendingText(0, "a" * 10, 4), PendingText(1, "a" * 100, 34))
+    held = hold_usd(batch, OPENAI_EMBEDDING_LIMITS, _PRICE, "passage: ")
+    assert held == hold_usd(batch, OPENAI_EMBEDDING_LIMITS, _PRICE) + 2 * len("passage: ")
+
+
 def test_a_hold_is_the_sum_of_the_texts_bounds_elsewhere() -> None:
     batch = (PendingText(0, "a" * 10, 4), PendingText(1, "a" * 100, 34))
     expected = token_upper_bound("a" * 10) + token_upper_bound("a" * 100)

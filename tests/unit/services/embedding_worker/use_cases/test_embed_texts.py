@@ -12,6 +12,7 @@ from shared.domain.errors import (
 from shared.domain.jobs import AttemptOutcome, JobKind, WaitingReason
 from shared.domain.usage import TokenUsage
 from shared.domain.work import (
+    Divert,
     JobContinues,
     JobFails,
     JobSucceeds,
@@ -220,23 +221,48 @@ async def test_a_job_past_its_deadline_expires() -> None:
     assert isinstance(frame, JobExpired)
 
 
+async def test_a_gate_that_the_claim_finds_shut_sends_the_command_away() -> None:
+    world = EmbeddingWorld(attempts=ScriptedAttempts([Unclaimable.GATE_SHUT]))
+    world.has(texts=1)
+    await world.embed()
+    assert world.broker.published[0].exchange == "retry.5s"
+    assert world.embeddings.settled == []
+
+
 async def test_no_room_in_a_budget_parks_the_job() -> None:
     world = EmbeddingWorld(attempts=ScriptedAttempts([NoRoom("global", _UNTIL)]))
     world.has(texts=1)
     await world.embed()
-    ((scope, until, command),) = world.attempts.parked
-    assert (scope, until, command.exchange) == ("global", _UNTIL, "jobs")
+    (parking,) = world.attempts.parked
+    command = parking.command
+    assert (parking.no_room, command.exchange) == (NoRoom("global", _UNTIL), "jobs")
     assert (command.message_id, command.routing_key) == ("start", "embed.interactive")
+    assert parking.hold_usd == world.attempts.requests[0].hold_usd
 
 
-async def test_no_room_midway_gives_the_job_back_to_be_parked() -> None:
+async def test_no_room_midway_parks_the_job() -> None:
     world = EmbeddingWorld(attempts=ScriptedAttempts([claim_number(1), NoRoom("global", _UNTIL)]))
     world.has(texts=150)
     await world.embed()
-    (command,) = world.attempts.given_back
-    assert command.available_at is None
-    assert command.message in world.broker.flushed
+    (parking,) = world.attempts.parked
+    assert parking.hold_usd == world.attempts.requests[1].hold_usd
+    assert world.attempts.given_back == []
+
+
+async def test_a_paused_provider_is_passed_over_where_vectors_may_go_elsewhere() -> None:
+    world = EmbeddingWorld(attempts=ScriptedAttempts([NoRoom("provider:cloudflare", None)]))
+    world.has(texts=1)
+    await world.embed()
+    assert [request.provider for request in world.attempts.requests] == ["cloudflare", "openai"]
     assert world.attempts.parked == []
+
+
+async def test_a_diverted_job_is_claimed_again_as_such() -> None:
+    world = EmbeddingWorld(attempts=ScriptedAttempts([Divert()]))
+    world.has(texts=1)
+    await world.embed()
+    assert [request.is_diverted for request in world.attempts.requests] == [False, True]
+    assert len(world.embeddings.settled) == 1
 
 
 async def test_a_shut_gate_sends_the_command_away_for_a_while() -> None:

@@ -1,0 +1,1 @@
+"""Ways out of the cost aggregator that are neither broker nor database."""

@@ -1,0 +1,53 @@
+from decimal import Decimal
+
+from services.inference_worker.use_cases.turns import Run, Turn
+from shared.domain.catalog import Provider
+from shared.domain.pricing import ModelKind, PriceRow
+from shared.domain.routing import Candidate
+from shared.domain.work import NoRoom
+from tests.support.chat_world import command
+
+
+def _turn(name: str, hold: int, *, is_fallback: bool = True) -> Turn:
+    row = PriceRow(
+        provider=Provider.OPENAI,
+        model=name,
+        kind=ModelKind.CHAT,
+        input_usd_per_million=Decimal(1),
+        output_usd_per_million=Decimal(1),
+    )
+    return Turn(Candidate(Provider.OPENAI, name), row, Decimal(hold), is_fallback)
+
+
+def _run() -> Run:
+    turns = [_turn("dear", 3, is_fallback=False), _turn("middle", 2), _turn("cheap", 1)]
+    return Run(command(), turns)
+
+
+def _names(run: Run) -> list[str]:
+    return [turn.candidate.model for turn in run.turns]
+
+
+def test_a_diverted_run_asks_the_cheapest_first_which_is_no_fallback() -> None:
+    run = _run()
+    run.divert()
+    assert _names(run) == ["cheap", "middle", "dear"]
+    assert [turn.is_fallback for turn in run.turns] == [False, True, True]
+    assert run.hold_usd == 1
+
+
+def test_a_run_diverted_midway_has_only_fallbacks_left() -> None:
+    run = _run()
+    run.go_on(1, None)
+    run.divert()
+    assert _names(run) == ["cheap", "middle"]
+    assert [turn.is_fallback for turn in run.turns] == [True, True]
+
+
+def test_a_run_without_candidates_left_remembers_what_the_last_one_needed() -> None:
+    run = _run()
+    for scope in ("provider:a", "provider:b", "provider:c"):
+        run.skip(NoRoom(scope, None))
+    assert run.turns == []
+    assert run.no_room == NoRoom("provider:c", None)
+    assert run.hold_usd == 1

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from pydantic import JsonValue
 
 from services.api.settings import ApiLimits
 from services.api.use_cases.watching import Missed
@@ -172,7 +173,7 @@ async def test_an_unknown_ingestion_is_not_found(bench: ApiBench) -> None:
 
 
 async def test_an_embed_job_whose_vectors_are_gone_has_its_stored_result(bench: ApiBench) -> None:
-    stored = {"embedding_space": "bge-m3", "dimensions": 1024, "count": 1}
+    stored: JsonValue = {"embedding_space": "bge-m3", "dimensions": 1024, "count": 1}
     async with bench.client() as client:
         job_id = JobId(
             (await client.post("/v1/embeddings/jobs", json={"input": ["a"]})).json()["id"]

@@ -56,8 +56,9 @@ async def test_without_a_database_the_last_reading_counts(bench: ApiBench) -> No
 
 async def test_a_gate_closed_for_good_is_asked_again_after_a_while(bench: ApiBench) -> None:
     bench.gates.gates[CHAT_FREE] = Gate(CHAT_FREE, GateState.CLOSED, 2)
+    gates = Gates(bench.gates, bench.clock, SECOND, bench.scope_gates)
     with pytest.raises(RefusedError, match="no reason given") as refused:
-        await Gates(bench.gates, bench.clock, SECOND).admit(CHAT_FREE)
+        await gates.admit(CHAT_FREE, CALLER)
     assert refused.value.retry_after is not None
 
 

@@ -291,3 +291,12 @@ def entry(bench: ApiBench, attempt_id: str) -> LedgerEntry:
         latency_ms=5,
         occurred_at=bench.clock.now() - timedelta(seconds=1),
     )
+
+
+async def test_a_queue_shows_how_long_its_oldest_job_has_waited(bench: ApiBench) -> None:
+    bench.gates.oldest_by_queue[CHAT_FREE] = bench.clock.now()
+    bench.clock.advance(timedelta(seconds=90))
+    async with bench.admin() as admin:
+        rows = (await admin.get("/v1/admin/queues")).json()["data"]
+    ages = {row["name"]: row["oldest_age_seconds"] for row in rows}
+    assert (ages["chat.free"], ages["chat.paid"]) == (90.0, None)

@@ -35,15 +35,17 @@ _FILL = """
                 || lpad(to_hex(n), 20, '0'), 'user-' || mod(n, 500), 'key-' || mod(n, 500), 'free',
             'chat', 'chat.free', 'queued', 'auto', 'restart', 100, 50, '', now(),
             CASE mod(n, 2) WHEN 0 THEN 'budget' END
-        FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n RETURNING id, waiting_reason
+        FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
+        RETURNING id, user_id, waiting_reason
     ),
     contents AS (INSERT INTO job_contents (job_id, request) SELECT id, '{}' FROM made)
-    INSERT INTO outbox (message_id, exchange, routing_key, body, parked_by, available_at)
-    SELECT id, 'jobs', 'chat.free', '', 'user:nobody', now() + interval '1 day'
+    INSERT INTO parked_commands (job_id, scope, queue, user_id, message_id, exchange, routing_key,
+        body)
+    SELECT id, 'user:nobody', 'chat.free', user_id, id, 'jobs', 'chat.free', ''
     FROM made WHERE waiting_reason = 'budget'
 """
 _OLDEST = "SELECT id FROM jobs WHERE queue = 'chat.free' AND status = 'queued' ORDER BY id LIMIT %s"
-_TABLES = ("jobs", "job_contents", "outbox", "attempts", "ledger_entries")
+_TABLES = ("jobs", "job_contents", "parked_commands", "outbox", "attempts", "ledger_entries")
 _SCANS = """
     SELECT relname, seq_tup_read FROM pg_stat_user_tables
     WHERE relname = ANY(%s) OR relname LIKE 'ledger_entries_%%'
@@ -105,7 +107,7 @@ async def backlog(bench: Bench) -> BacklogMeasured:
 def _fill(database: str, first: int, last: int) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(_FILL, {"first": first, "last": last})
-        connection.execute("VACUUM ANALYZE jobs, job_contents, outbox")
+        connection.execute("VACUUM ANALYZE jobs, job_contents, parked_commands")
 
 
 def _rows_scanned(database: str) -> Counter[str]:

@@ -41,7 +41,7 @@ _HELD = text("""
     SELECT coalesce(sum(a.hold_usd), 0) FROM (
         SELECT * FROM attempts WHERE id > :closed_up_to
         UNION
-        SELECT attempts.* FROM reconciliation_open JOIN attempts USING (id)
+        SELECT * FROM attempts WHERE id = ANY(ARRAY(SELECT id FROM reconciliation_open))
     ) a JOIN jobs j ON j.id = a.job_id
     WHERE NOT EXISTS (SELECT FROM ledger_entries l WHERE l.id = a.id) AND CASE :kind
         WHEN 'tier' THEN j.tier = :value WHEN 'user' THEN j.user_id = :value

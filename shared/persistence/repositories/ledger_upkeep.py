@@ -51,10 +51,17 @@ _CLOSE = text("""
         FROM attempt WHERE is_matched) m
 """)
 _MATCH = text("""
-    WITH matched AS (
-        DELETE FROM reconciliation_open o USING attempts a, ledger_entries l
-        WHERE a.id = o.id AND l.id = o.id AND a.outcome <> 'running' RETURNING a.cost_usd
-    )
+    WITH settled AS MATERIALIZED (
+        SELECT id, cost_usd FROM attempts
+        WHERE id = ANY(ARRAY(SELECT id FROM reconciliation_open)) AND outcome <> 'running'
+    ),
+    booked AS MATERIALIZED (
+        SELECT id FROM ledger_entries WHERE id = ANY(ARRAY(SELECT id FROM settled))
+    ),
+    listed AS (
+        DELETE FROM reconciliation_open WHERE id = ANY(ARRAY(SELECT id FROM booked)) RETURNING id
+    ),
+    matched AS (SELECT cost_usd FROM settled JOIN listed USING (id))
     UPDATE reconciliation_watermark w SET attempts = w.attempts + m.attempts,
         attempts_usd = w.attempts_usd + m.cost_usd
     FROM (SELECT count(*) AS attempts, coalesce(sum(cost_usd), 0) AS cost_usd FROM matched) m

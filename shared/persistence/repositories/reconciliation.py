@@ -23,7 +23,9 @@ _FOUND: TypeAdapter[Reconciliation] = TypeAdapter(Reconciliation)
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 _WATERMARK = text("SELECT closed_up_to, attempts, attempts_usd FROM reconciliation_watermark")
 _NOTHING_CLOSED: Mapping[str, object] = {"closed_up_to": "", "attempts": 0, "attempts_usd": 0}
-# Holds are compared only where a budget holds anything: the scope's attempts are those unbooked.
+# The list is looked up as an array: of a table that is nearly always empty the planner thinks ill,
+# and would read all attempts for it. Holds are compared only where a budget holds anything: the
+# scope's attempts are those unbooked.
 _COMPARE = text("""
     WITH attempt AS MATERIALIZED (
         SELECT a.id, a.job_id, a.provider, a.hold_usd, a.cost_usd, a.finished_at,
@@ -32,9 +34,8 @@ _COMPARE = text("""
         UNION
         SELECT a.id, a.job_id, a.provider, a.hold_usd, a.cost_usd, a.finished_at,
             a.outcome <> 'running', l.id IS NOT NULL
-        FROM reconciliation_open o JOIN attempts a ON a.id = o.id
-        LEFT JOIN ledger_entries l ON l.id = o.id
-        WHERE :with_open
+        FROM attempts a LEFT JOIN ledger_entries l ON l.id = a.id
+        WHERE :with_open AND a.id = ANY(ARRAY(SELECT id FROM reconciliation_open))
     ),
     counted AS (
         SELECT count(*) FILTER (WHERE settled AND NOT booked) AS unbooked,
@@ -47,8 +48,8 @@ _COMPARE = text("""
     orphan AS (
         SELECT count(*) AS entries FROM (
             SELECT id FROM ledger_entries WHERE id > :closed_up_to AND corrects IS NULL
-            UNION SELECT o.id FROM reconciliation_open o JOIN ledger_entries l ON l.id = o.id
-            WHERE :with_open
+            UNION SELECT id FROM ledger_entries
+            WHERE :with_open AND id = ANY(ARRAY(SELECT id FROM reconciliation_open))
         ) e WHERE NOT EXISTS (SELECT FROM attempts a WHERE a.id = e.id)
     ),
     running AS MATERIALIZED (

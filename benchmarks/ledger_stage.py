@@ -70,7 +70,7 @@ def _event(ids: RandomIds, number: int) -> tuple[str, bytes]:
         provider=Provider.CLOUDFLARE,
         model="@cf/meta/llama-3.1-8b-instruct-fast",
         price_id="benchmark",
-        hold_usd=Decimal("0.0001"),
+        hold_usd=Decimal("0.001"),
         is_fallback=False,
     )
     result = AttemptResult(

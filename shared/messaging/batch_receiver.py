@@ -7,6 +7,7 @@ and nothing goes back to its queue by NACK.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
@@ -18,7 +19,7 @@ from shared.domain.outgoing import OutgoingMessage
 from shared.messaging.acknowledgement import REASON_HEADER, undecodable, unexpected
 from shared.messaging.delivery_frames import Delivery
 from shared.messaging.publisher import ConfirmedPublisher
-from shared.messaging.queue_reader import Batch, QueueReader
+from shared.messaging.queue_reader import Acknowledge, Batch, QueueReader
 from shared.messaging.ticking import start_rounds
 from shared.messaging.topology import DEAD_LETTERS
 
@@ -28,6 +29,21 @@ _PERIOD_SECONDS: Final = 0.05
 """From one batch's start to the next: a message that comes alone is handled at once, while a
 stream of them shares commits, which cost more than the messages."""
 _log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Undecodable:
+    """A body that is none of ours."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived(Generic[M]):
+    """Decoded messages of one connection, in their order."""
+
+    messages: Sequence[tuple[Delivery, M | _Undecodable]]
+    acknowledge: Acknowledge
 
 
 class BatchReceiver(Generic[M]):
@@ -56,7 +72,7 @@ class BatchReceiver(Generic[M]):
         self._decode = decode
         self._publisher = publisher
         self._largest = largest
-        self._arrived: list[Batch] = []
+        self._arrived: list[_Arrived[M]] = []
         self._look = asyncio.Event()
         self._draining = False
         self._loop: asyncio.Task[None] | None = None
@@ -86,8 +102,16 @@ class BatchReceiver(Generic[M]):
         self._reader.close()
 
     def _hear(self, batch: Batch) -> None:
-        self._arrived.append(batch)
+        # Decoded as it comes, so that this happens while the last batch is with the database.
+        messages = [(delivery, self._decoded(delivery.body)) for delivery in batch.deliveries]
+        self._arrived.append(_Arrived(messages, batch.acknowledge))
         self._look.set()
+
+    def _decoded(self, body: bytes) -> M | _Undecodable:
+        try:
+            return self._decode(body)
+        except ValidationError as error:
+            return _Undecodable(undecodable(error))
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -104,32 +128,32 @@ class BatchReceiver(Generic[M]):
 
     @property
     def _is_behind(self) -> bool:
-        return sum(len(batch.deliveries) for batch in self._arrived) >= self._largest
+        return sum(len(one.messages) for one in self._arrived) >= self._largest
 
-    def _next(self) -> Sequence[Batch]:
+    def _next(self) -> Sequence[_Arrived[M]]:
         """Return what comes next, joined: one batch, or one more for each connection."""
-        joined: list[Batch] = []
+        joined: list[_Arrived[M]] = []
         room = self._largest
         while self._arrived and room > 0:
             first = self._arrived[0]
-            taken = [*islice(first.deliveries, room)]
-            rest = first.deliveries[len(taken) :]
-            self._arrived[:1] = [Batch(rest, first.acknowledge)] if rest else []
+            taken = [*islice(first.messages, room)]
+            rest = first.messages[len(taken) :]
+            self._arrived[:1] = [_Arrived(rest, first.acknowledge)] if rest else []
             room -= len(taken)
             if joined and joined[-1].acknowledge == first.acknowledge:
-                taken = [*joined.pop().deliveries, *taken]
-            joined.append(Batch(taken, first.acknowledge))
+                taken = [*joined.pop().messages, *taken]
+            joined.append(_Arrived(taken, first.acknowledge))
         return joined
 
-    async def _receive(self, batch: Batch) -> None:
+    async def _receive(self, batch: _Arrived[M]) -> None:
         decoded: list[tuple[Delivery, M]] = []
-        for delivery in batch.deliveries:
-            try:
-                decoded.append((delivery, self._decode(delivery.body)))
-            except ValidationError as error:
-                await self._dead_letter(delivery, undecodable(error))
+        for delivery, body in batch.messages:
+            if isinstance(body, _Undecodable):
+                await self._dead_letter(delivery, body.reason)
+            else:
+                decoded.append((delivery, body))
         await self._handle_all(decoded)
-        batch.acknowledge(batch.deliveries[-1])
+        batch.acknowledge(batch.messages[-1][0])
 
     async def _handle_all(self, batch: Sequence[tuple[Delivery, M]]) -> None:
         if not batch:

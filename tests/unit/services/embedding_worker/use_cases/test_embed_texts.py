@@ -265,6 +265,15 @@ async def test_a_diverted_job_is_claimed_again_as_such() -> None:
     assert len(world.embeddings.settled) == 1
 
 
+async def test_a_job_diverted_midway_stays_in_the_space_of_its_vectors() -> None:
+    script = [claim_number(1), Divert(), claim_number(2)]
+    world = EmbeddingWorld(attempts=ScriptedAttempts(script))
+    world.has(texts=150)
+    await world.embed()
+    assert [request.is_diverted for request in world.attempts.requests] == [False, False, True]
+    assert {one.space for one in world.embeddings.settled} == {BGE_M3}
+
+
 async def test_a_shut_gate_sends_the_command_away_for_a_while() -> None:
     world = EmbeddingWorld(gate=SteppingGate(0))
     world.has(texts=1)

@@ -1,6 +1,6 @@
 """Starts a private stack, runs the stages on it one after another, and prints what they measured.
 
-python -m benchmarks [accept] [chat] [embed] [ledger] [gates]
+python -m benchmarks [accept] [chat] [embed] [ledger] [backlog] [gates]
 """
 
 import sys
@@ -11,16 +11,17 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.backlog_stage import backlog
 from benchmarks.gates_stage import gates
 from benchmarks.http_load import Connection, Target
 from benchmarks.ledger_stage import ledger
-from benchmarks.report import Measured
+from benchmarks.report import Reported
 from benchmarks.stages import Bench, accept, added_latency, chat, drain, embed
 from cli.local_stack.foreground import run_stack
 from cli.local_stack.plan import StackOptions
 from cli.local_stack.ready_file import ReadyFile
 
-Stage = Callable[[Bench], Awaitable[Measured]]
+Stage = Callable[[Bench], Awaitable[Reported]]
 STAGES: dict[str, Sequence[Stage]] = {
     "accept": (accept, drain),
     "chat": (
@@ -30,6 +31,7 @@ STAGES: dict[str, Sequence[Stage]] = {
     ),
     "embed": (embed,),
     "ledger": (ledger,),
+    "backlog": (backlog,),
     "gates": (gates,),
 }
 

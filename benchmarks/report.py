@@ -2,6 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Reported(Protocol):
+    """What a stage says."""
+
+    def lines(self) -> Sequence[str]:
+        """Return the stage's report."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +23,7 @@ class Measured:
         wanted: The least rate that is good enough, if the rate is what is measured.
         latencies_ms: Of single items, if they were timed.
         cpu_ms: Processor time per item, by process.
+        bounds: What the same rate is at best, by the name of the way.
         wanted_p50_ms: The longest median latency that is good enough.
     """
 
@@ -23,6 +33,7 @@ class Measured:
     wanted: float = 0
     latencies_ms: Sequence[float] = ()
     cpu_ms: Mapping[str, float] = field(default_factory=dict[str, float])
+    bounds: Mapping[str, float] = field(default_factory=dict[str, float])
     wanted_p50_ms: float = 0
 
     def lines(self) -> Sequence[str]:
@@ -46,6 +57,11 @@ class Measured:
             used = " ".join(f"{name} {value:.2f}" for name, value in sorted(self.cpu_ms.items()))
             ours = sum(v for name, v in self.cpu_ms.items() if name not in NOT_OURS)
             lines.append(f"{'':<28} CPU ms per {self.unit}: {used}; our services {ours:.2f}")
+        lines += [
+            f"{'  ' + name:<28} {bound:>9.0f} {self.unit}/s  "
+            f"({self.per_second / bound:.0%} of that reached)"
+            for name, bound in self.bounds.items()
+        ]
         return lines
 
 

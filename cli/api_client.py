@@ -1,6 +1,7 @@
 """Talks to the HTTP API as any other client does, and turns its refusals into one line."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,38 @@ class ApiClient:
         """
         return self._call(method, path, json=None if body is None else dict(body))
 
+    def upload(self, path: str, content: bytes, media_type: str) -> JsonObject:
+        """Return the answer to a POST of a file.
+
+        Raises:
+            ApiFailedError: The API refused or did not answer.
+        """
+        headers = {**self._headers, "content-type": media_type}
+        with _failures_told(f"POST {path}", self._url):
+            answer = httpx.post(
+                f"{self._url}{path}", content=content, headers=headers, timeout=_TIMEOUT
+            )
+        return _read(answer, f"POST {path}")
+
+    def stream(self, path: str, **query: str | None) -> Iterator[str]:
+        """Give the text of a GET as it comes.
+
+        Raises:
+            ApiFailedError: The API refused, did not answer, or broke off.
+        """
+        given = {name: value for name, value in query.items() if value is not None}
+        url, call = f"{self._url}{path}", f"GET {path}"
+        with (
+            _failures_told(call, self._url),
+            httpx.stream(
+                "GET", url, params=given, headers=self._headers, timeout=_TIMEOUT
+            ) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                raise ApiFailedError(_explain(answer, call))
+            yield from answer.iter_text()
+
     def _call(
         self,
         method: str,
@@ -90,7 +123,7 @@ class ApiClient:
         params: Mapping[str, str | int] | None = None,
         json: JsonObject | None = None,
     ) -> JsonObject:
-        try:
+        with _failures_told(f"{method} {path}", self._url):
             answer = httpx.request(
                 method,
                 f"{self._url}{path}",
@@ -99,13 +132,19 @@ class ApiClient:
                 headers=self._headers,
                 timeout=_TIMEOUT,
             )
-        except httpx.ConnectError:
-            raise ApiFailedError(
-                f"nothing answers at {self._url}: start it with `sluiceway up`, or pass --url"
-            ) from None
-        except httpx.HTTPError as error:
-            raise ApiFailedError(f"{method} {path} failed: {type(error).__name__}") from error
         return _read(answer, f"{method} {path}")
+
+
+@contextmanager
+def _failures_told(call: str, url: str) -> Generator[None]:
+    try:
+        yield
+    except httpx.ConnectError:
+        raise ApiFailedError(
+            f"nothing answers at {url}: start it with `sluiceway up`, or pass --url"
+        ) from None
+    except httpx.HTTPError as error:
+        raise ApiFailedError(f"{call} failed: {type(error).__name__}") from error
 
 
 def _read(answer: httpx.Response, call: str) -> JsonObject:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import admin, collections, jobs, prices, stack, throttling
+from cli.commands import admin, collections, jobs, money, prices, stack, throttling
 from cli.options import DEFAULT_HOME, GlobalOptions
 
 app = typer.Typer(
@@ -25,8 +25,9 @@ app.command()(stack.migrate)
 app.command()(jobs.chat)
 app.command()(collections.ingest)
 app.command()(collections.search)
-app.command()(admin.usage)
-app.command()(admin.reconcile)
+app.command()(money.usage)
+app.command()(money.reports)
+app.command()(money.reconcile)
 app.command()(throttling.audit)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(admin.queues, name="queues")

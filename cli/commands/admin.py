@@ -1,4 +1,4 @@
-"""`sluiceway queues`, `budgets`, `keys`, `usage` and `reconcile`: what an administrator does."""
+"""`sluiceway queues`, `budgets` and `keys`: what an administrator does."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -129,38 +129,6 @@ def list_keys(context: typer.Context) -> None:
 def delete_key(context: typer.Context, key_id: str) -> None:
     """Revoke a key."""
     show(global_options(context), "DELETE", f"/v1/admin/keys/{quote(key_id, safe='')}")
-
-
-def usage(
-    context: typer.Context,
-    group_by: Annotated[str, typer.Option(help="user,provider,model,operation,day")] = "provider",
-    start: Annotated[str | None, typer.Option("--from", help="ISO 8601")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="ISO 8601")] = None,
-) -> None:
-    """Show what was used and what it cost."""
-    columns = (*group_by.split(","), "requests", "input_tokens", "output_tokens", "cost_usd")
-    query = {"group_by": group_by, "from": start, "to": end}
-    list_rows(
-        global_options(context),
-        "/v1/admin/usage",
-        (*columns, "fallbacks", "errors", "p95_ms"),
-        query,
-    )
-
-
-def reconcile(context: typer.Context) -> None:
-    """Compare attempts with the ledger; exit status 1 when they differ."""
-    options = global_options(context)
-    with failures_in_one_line():
-        answer = options.admin().get("/v1/admin/reconciliation")
-    _print(options, answer)
-    if _differs(answer):
-        raise typer.Exit(1)
-
-
-def _differs(answer: JsonObject) -> bool:
-    counted = ("attempts_without_ledger", "ledger_without_attempt", "duplicate_entries")
-    return any(answer.get(name) for name in counted) or answer.get("drift_usd") not in {"0", 0}
 
 
 def _window_query(window: str | None) -> str:

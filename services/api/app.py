@@ -15,6 +15,7 @@ from services.api.routes import (
     admin_budgets,
     admin_keys,
     admin_queues,
+    admin_reconciliation,
     admin_reports,
     admin_scopes,
     collections,
@@ -40,7 +41,10 @@ from services.api.use_cases.embed_jobs import EmbedJobs
 from services.api.use_cases.following import FollowJob, Sources
 from services.api.use_cases.gates import Gates
 from services.api.use_cases.ingest_documents import IngestDocuments, SliceCutter
+from services.api.use_cases.invoicing import Invoicing
+from services.api.use_cases.period_reports import PeriodReports
 from services.api.use_cases.read_jobs import CancelJob, ReadJobs
+from services.api.use_cases.reconciling import Reconciling
 from services.api.use_cases.results import Results
 from services.api.use_cases.search import QueryVectors, Search
 from services.api.use_cases.submit_chat import SubmitChat
@@ -160,5 +164,15 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
         admin_budgets.create_router(budgets=budgets, key=key, bodies=bodies),
         admin_scopes.create_router(scopes=scopes, audit=audit, key=key, bodies=bodies),
         admin_alerts.create_router(alerts=alerts, key=key),
-        admin_reports.create_router(reports=AdminReports(parts.stores.reports), key=key),
+        admin_reports.create_router(
+            reports=AdminReports(parts.stores.reports),
+            period_reports=PeriodReports(parts.stores.reports, parts.clock),
+            key=key,
+        ),
+        admin_reconciliation.create_router(
+            reconciling=Reconciling(parts.stores.reconciliation, parts.clock),
+            invoicing=Invoicing(parts.stores.invoices, parts.broker.hint, parts.ids, parts.clock),
+            key=key,
+            bodies=bodies,
+        ),
     ]

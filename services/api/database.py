@@ -8,9 +8,11 @@ from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.collections import PostgresCollections
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
 from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.invoices import PostgresInvoices
 from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.keys import PostgresKeys
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.reports import PostgresReports
 from shared.persistence.repositories.scope_gates import PostgresScopeGates
 from shared.persistence.repositories.vectors import PostgresVectors
@@ -38,6 +40,8 @@ class Database:
             alerts=PostgresAlerts(self._engine),
             budgets=PostgresBudgets(self._engine, clock),
             reports=PostgresReports(self._engine),
+            reconciliation=PostgresReconciliation(self._engine, clock),
+            invoices=PostgresInvoices(self._engine, clock),
         )
 
     async def is_migrated(self) -> bool:

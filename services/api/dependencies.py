@@ -65,6 +65,14 @@ class BodyReader:
             RefusedError: The body is too large.
             pydantic.ValidationError: It is not JSON, or not of that shape.
         """
+        return schema.model_validate_json(await self.content(request) or empty)
+
+    async def content(self, request: Request) -> bytes:
+        """Return the body as it is.
+
+        Raises:
+            RefusedError: The body is too large.
+        """
         announced = request.headers.get("content-length", "0")
         if announced.isdigit() and int(announced) > self._most_bytes:
             raise self._too_large()
@@ -75,7 +83,7 @@ class BodyReader:
             if size > self._most_bytes:
                 raise self._too_large()
             chunks.append(chunk)
-        return schema.model_validate_json(b"".join(chunks) or empty)
+        return b"".join(chunks)
 
     def _too_large(self) -> RefusedError:
         return RefusedError(

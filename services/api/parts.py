@@ -21,8 +21,10 @@ from shared.ports.gates import (
     GateRepository,
     ScopeGateRepository,
 )
+from shared.ports.invoices import InvoiceRepository
 from shared.ports.messaging import ControlHint, QueueDepths
-from shared.ports.money import BudgetRepository, Reports
+from shared.ports.money import BudgetRepository
+from shared.ports.reports import ReconciliationRepository, Reports
 from shared.ports.work import JobRepository
 
 
@@ -42,6 +44,8 @@ class Stores:
     alerts: AlertLog
     budgets: BudgetRepository
     reports: Reports
+    reconciliation: ReconciliationRepository
+    invoices: InvoiceRepository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

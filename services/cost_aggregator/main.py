@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 
 import uvloop
@@ -15,9 +16,12 @@ from services.cost_aggregator.settings import Settings, load_settings
 from services.cost_aggregator.subscribers import subscribe_ledger
 from services.cost_aggregator.use_cases.book_usage import BookUsage
 from services.cost_aggregator.use_cases.deliver_alerts import DeliverAlerts
+from services.cost_aggregator.use_cases.make_months import MakeMonths
+from services.cost_aggregator.use_cases.reconcile import Reconcile
 from services.cost_aggregator.use_cases.release_parked import ReleaseParked
 from services.cost_aggregator.use_cases.reopen_gates import ReopenGates, TimedGates
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
+from shared.domain.reference_prices import reference_prices
 from shared.messaging.declaration import is_declared
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.rounds import Rounds
@@ -30,18 +34,26 @@ from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.alerts import PostgresAlerts
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
+from shared.persistence.repositories.ledger_upkeep import PostgresLedgerUpkeep
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.releasing import PostgresParking
 from shared.persistence.repositories.timed_gates import PostgresTimedGates
 from shared.persistence.schema import is_migrated
 from shared.ports.alerts import AlertChannel, AlertDeliveries
+from shared.ports.clock import Clock
 from shared.ports.messaging import Outbox
 from shared.ports.money import Ledger
+from shared.ports.reports import ReconciliationRepository, ReconciliationUpkeep
 from shared.ports.work import LeaseRepository, ParkedCommands
+from shared.providers.price_files import load_price_book
+from shared.providers.routing_file import load_routing_table
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _SWEEP_PERIOD = timedelta(seconds=1)
 _REOPEN_PERIOD = timedelta(seconds=1)
+_RECONCILE_PERIOD = timedelta(seconds=30)
+_MONTHS_PERIOD = timedelta(hours=1)
 _RELEASE_PERIOD = timedelta(milliseconds=500)
 _ALERT_PERIOD = timedelta(seconds=1)
 
@@ -56,6 +68,8 @@ class Ports:
     parked: ParkedCommands
     alerts: AlertDeliveries
     outbox: Outbox
+    reconciliation: ReconciliationRepository
+    upkeep: ReconciliationUpkeep
     database_answers: Check
     database_migrated: Check
     channels: Sequence[AlertChannel] = ()
@@ -65,14 +79,19 @@ class Ports:
 async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     """Give the database's adapters for the time of the block."""
     channels = _channels(settings)
-    engine = create_engine(settings.database.url)
+    engine, clock = create_engine(settings.database.url), SystemClock()
+    reference = reference_prices(
+        load_routing_table(settings.routing.routing), load_price_book(settings.routing.prices)
+    )
     yield Ports(
-        ledger=PostgresLedger(engine, SystemClock()),
+        ledger=PostgresLedger(engine, clock, reference),
         leases=PostgresLeases(engine),
-        gates=PostgresTimedGates(engine, SystemClock()),
-        parked=PostgresParking(engine, SystemClock()),
+        gates=PostgresTimedGates(engine, clock),
+        parked=PostgresParking(engine, clock),
         alerts=PostgresAlerts(engine),
         outbox=PostgresOutbox(engine),
+        reconciliation=PostgresReconciliation(engine, clock),
+        upkeep=PostgresLedgerUpkeep(engine),
         database_answers=partial(answers, engine),
         database_migrated=partial(is_migrated, engine),
         channels=channels,
@@ -94,10 +113,12 @@ async def run(settings: Settings, ports: Ports) -> None:
         Rounds(f"sweep:{name}", _SWEEP_PERIOD, sweep),
         Rounds(f"reopen:{name}", _REOPEN_PERIOD, ReopenGates(ports.gates, connections.hint)),
         Rounds(f"release:{name}", _RELEASE_PERIOD, ReleaseParked(ports.parked, relay)),
+        Rounds(f"reconcile:{name}", _RECONCILE_PERIOD, _reconcile(ports, clock, metrics)),
+        Rounds(f"months:{name}", _MONTHS_PERIOD, MakeMonths(ports.upkeep, clock)),
         alerts,
     ]
     book_usage = BookUsage(ports.ledger, connections.hint, alerts.wake)
-    ledger = await subscribe_ledger(connections, book_usage)
+    ledger = subscribe_ledger(settings.broker.url, name, connections.publisher, book_usage)
 
     async def loops_alive() -> bool:
         return relay.is_alive and ledger.is_alive and all(one.is_alive for one in rounds)
@@ -117,6 +138,13 @@ async def run(settings: Settings, ports: Ports) -> None:
         await one.drain()
     await relay.drain()
     await connections.close()
+
+
+def _reconcile(ports: Ports, clock: Clock, metrics: Metrics) -> Reconcile:
+    def show_drift(drift_usd: Decimal) -> None:
+        metrics.show("sluiceway_ledger_drift_usd", float(drift_usd))
+
+    return Reconcile(ports.reconciliation, ports.upkeep, clock, show_drift)
 
 
 def _deliver_alerts(ports: Ports, metrics: Metrics) -> DeliverAlerts:

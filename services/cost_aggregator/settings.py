@@ -2,10 +2,17 @@
 
 from dataclasses import dataclass
 
-from shared.settings import AlertSettings, BrokerSettings, DatabaseSettings, ProcessSettings, load
+from shared.settings import (
+    AlertSettings,
+    BrokerSettings,
+    DatabaseSettings,
+    ProcessSettings,
+    RoutingSettings,
+    load,
+)
 
-LEDGER_PREFETCH = 1000
-"""How many usage events may share one commit."""
+LEDGER_BATCH = 1000
+"""How many usage events share one commit at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +22,16 @@ class Settings:
     process: ProcessSettings
     database: DatabaseSettings
     broker: BrokerSettings
+    routing: RoutingSettings
     alerts: AlertSettings
 
 
 def load_settings() -> Settings:
     """Read the environment, or end the process with one line that names the mistake."""
     return Settings(
-        load(ProcessSettings), load(DatabaseSettings), load(BrokerSettings), load(AlertSettings)
+        load(ProcessSettings),
+        load(DatabaseSettings),
+        load(BrokerSettings),
+        load(RoutingSettings),
+        load(AlertSettings),
     )

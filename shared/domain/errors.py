@@ -13,6 +13,7 @@
         ├── UnknownPriceError          no price row: the call is refused, never $0
         ├── UnknownModelError          the routing table names no such model
         ├── PriceBookError             the price files contradict each other
+        ├── InvoiceError               a provider's invoice cannot be read
         ├── RoutingTableError          the routing table is wrong
         ├── TextTooLongError           one text is longer than the model takes
         └── ProviderPermanentError     a provider refused the request for good
@@ -73,6 +74,10 @@ class UnknownModelError(PermanentError):
 
 class PriceBookError(PermanentError):
     """The price files are incomplete or contradict each other."""
+
+
+class InvoiceError(PermanentError):
+    """A provider's invoice cannot be read; the message names the line."""
 
 
 class RoutingTableError(PermanentError):

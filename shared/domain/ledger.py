@@ -11,7 +11,7 @@ from shared.domain.usage import TokenUsage
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One line of the ledger; `id` is the attempt's.
+    """One line of the ledger; `id` is the attempt's, or a correction's own.
 
     Attributes:
         model: As it was asked of the provider.
@@ -19,6 +19,8 @@ class LedgerEntry:
         neurons: Computed from tokens; `usage` has what the provider reported.
         list_cost_usd: What the usage costs by the price row.
         cost_usd: What is paid: the list cost without what the allowance covered.
+        corrects: What a correction corrects: an entry's id, or `invoice:` and the day, provider and
+            model of a difference that no entry explains. None for an attempt's own entry.
     """
 
     id: AttemptId
@@ -42,3 +44,4 @@ class LedgerEntry:
     latency_ms: int
     occurred_at: datetime
     provider_request_id: str | None = None
+    corrects: str | None = None

@@ -32,6 +32,7 @@ GaugeName = Literal[
     "sluiceway_watchers",
     "sluiceway_jobs_in_flight",
     "sluiceway_gate_open",
+    "sluiceway_ledger_drift_usd",
 ]
 
 
@@ -158,6 +159,11 @@ GAUGES: dict[GaugeName, MetricEntry] = {
         "Whether work may start on the queue.",
         "0: `GET /v1/admin/queues` says who shut it and why.",
         ("queue",),
+    ),
+    "sluiceway_ledger_drift_usd": MetricEntry(
+        "USD",
+        "Settled attempts minus ledger, without what is on its way; exact in the reconciliation.",
+        "Not 0: `GET /v1/admin/reconciliation?full=true` names the side; see `dead.usage`.",
     ),
 }
 

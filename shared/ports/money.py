@@ -1,13 +1,12 @@
 """The ledger, budgets and what can be read from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 from shared.domain.budgets import Budget, BudgetScope, Window
-from shared.domain.ids import AttemptId
 from shared.domain.ledger import LedgerEntry
 
 
@@ -73,53 +72,4 @@ class Ledger(Protocol):
 
         Idempotent by entry id: any order and any repetition of events gives the same sums.
         """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class UsageRow:
-    """One group's sums; `keys` names the group (`{"provider": "openai"}`)."""
-
-    keys: Mapping[str, str]
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    neurons: Decimal
-    cost_usd: Decimal
-    fallbacks: int
-    errors: int
-    p50_ms: int | None
-    p95_ms: int | None
-    p99_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """Whether attempts and ledger agree; all zero (and an empty drift) when all is well."""
-
-    attempts_without_ledger: int
-    ledger_without_attempt: int
-    duplicate_entries: int
-    open_holds: int
-    expired_holds: int
-    assumed_count: int
-    assumed_cost_usd: Decimal
-    drift_usd: Decimal
-
-
-class Reports(Protocol):
-    """Reads for ops, all from rollups or by primary key."""
-
-    async def usage(
-        self, group_by: Sequence[str], first: date | None, last: date | None
-    ) -> Sequence[UsageRow]:
-        """Return sums by the given keys (`user provider model operation tier key day`)."""
-        ...
-
-    async def ledger_page(self, after: AttemptId | None, limit: int) -> Sequence[LedgerEntry]:
-        """Return entries with ids greater than `after`, in order of id."""
-        ...
-
-    async def reconciliation(self) -> Reconciliation:
-        """Compare attempts with the ledger now."""
         ...

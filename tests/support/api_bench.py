@@ -25,6 +25,8 @@ from tests.support.fakes_of_operations import (
     ListedAudit,
     MemoryBudgets,
     MemoryGates,
+    MemoryInvoices,
+    MemoryReconciliation,
     MemoryReports,
     MemoryScopeGates,
     ScriptedAlerts,
@@ -58,6 +60,8 @@ class ApiBench:
         self.alerts = ScriptedAlerts(self.clock)
         self.budgets = MemoryBudgets(self.clock)
         self.reports = MemoryReports()
+        self.reconciliation = MemoryReconciliation()
+        self.invoices = MemoryInvoices()
         self.watches = MemoryWatches()
         self.relay = RecordingRelay()
         self.depths = FixedDepths()
@@ -105,6 +109,8 @@ class ApiBench:
                 alerts=self.alerts,
                 budgets=self.budgets,
                 reports=self.reports,
+                reconciliation=self.reconciliation,
+                invoices=self.invoices,
             ),
             broker=BrokerSide(
                 watches=self.watches,

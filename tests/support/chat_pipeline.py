@@ -33,6 +33,7 @@ from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.releasing import PostgresParking
 from shared.persistence.repositories.reports import PostgresReports
 from shared.ports.messaging import ControlHint
@@ -100,7 +101,7 @@ class Pipeline:
         return len(found) == len(job_ids)
 
     async def _is_booked(self) -> bool:
-        found = await PostgresReports(self.engine).reconciliation()
+        found = await PostgresReconciliation(self.engine, SystemClock()).compare()
         return found.attempts_without_ledger == found.open_holds == 0
 
 
@@ -125,7 +126,7 @@ async def pipeline(
     book = prices or load_price_book(_ROOT / "prices")
     worker = _worker(engine, connections, process, models, book)
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
-    ledger = await subscribe_ledger(connections, book_usage)
+    ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
     release = ReleaseParked(PostgresParking(engine, clock), worker.relay)
     worker.relay.start()

@@ -1,12 +1,14 @@
 """Gates, budgets, reports and the broker's counts, in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from shared.domain.adjustments import LedgerSum, adjustments
 from shared.domain.alerts import Alert, AlertDelivery, AlertKind
 from shared.domain.budgets import Budget, BudgetScope, Window
+from shared.domain.catalog import Provider
 from shared.domain.errors import BrokerUnavailableError, DatabaseUnavailableError
 from shared.domain.gates import WORK_QUEUES, Gate, GateState, QueueActual, ScopeGate
 from shared.domain.ids import AttemptId, QueueName
@@ -20,8 +22,17 @@ from shared.ports.gates import (
     ScopeChange,
     WorkerActual,
 )
+from shared.ports.invoices import Confirmed, Invoice, LedgerMoved
 from shared.ports.messaging import QueueDepth
-from shared.ports.money import BudgetState, Reconciliation, UsageRow
+from shared.ports.money import Booked, BudgetState
+from shared.ports.reports import (
+    EVERYTHING,
+    LedgerFilter,
+    Occasion,
+    Reconciliation,
+    ReconciliationRun,
+    UsageRow,
+)
 
 
 class MemoryGates:
@@ -176,6 +187,7 @@ class MemoryReports:
     def __init__(self) -> None:
         self.rows: list[UsageRow] = []
         self.entries: list[LedgerEntry] = []
+        self.wanted: list[LedgerFilter] = []
         self.asked: list[tuple[Sequence[str], date | None, date | None]] = []
 
     async def usage(
@@ -184,11 +196,76 @@ class MemoryReports:
         self.asked.append((group_by, first, last))
         return self.rows
 
-    async def ledger_page(self, after: AttemptId | None, limit: int) -> Sequence[LedgerEntry]:
+    async def usage_rows(
+        self, group_by: Sequence[str], first: date | None, last: date | None
+    ) -> AsyncIterator[UsageRow]:
+        for row in await self.usage(group_by, first, last):
+            yield row
+
+    async def ledger_page(
+        self, after: AttemptId | None, limit: int, wanted: LedgerFilter = EVERYTHING
+    ) -> Sequence[LedgerEntry]:
+        self.wanted.append(wanted)
         return [one for one in self.entries if after is None or one.id > after][:limit]
 
-    async def reconciliation(self) -> Reconciliation:
-        return Reconciliation(0, 0, 0, 0, 0, 0, Decimal(0), Decimal("0.000"))
+
+class MemoryReconciliation:
+    """Implements `ReconciliationRepository`."""
+
+    def __init__(self) -> None:
+        self.found = Reconciliation(drift_usd=Decimal("0.000"))
+        self.runs: list[ReconciliationRun] = []
+        self.full: list[bool] = []
+
+    async def compare(self, *, full: bool = False) -> Reconciliation:
+        self.full.append(full)
+        return self.found
+
+    async def keep(self, occasion: Occasion, found: Reconciliation, at: datetime) -> None:
+        if occasion == "on_demand" or all(one.ran_at.date() != at.date() for one in self.runs):
+            self.runs.append(ReconciliationRun(len(self.runs), occasion, at, found))
+
+    async def last_run(self, occasion: Occasion | None = None) -> ReconciliationRun | None:
+        runs = [one for one in self.runs if occasion in {None, one.occasion}]
+        return runs[-1] if runs else None
+
+
+class MemoryInvoices:
+    """Implements `InvoiceRepository`; a confirmation books what was proposed."""
+
+    def __init__(self) -> None:
+        self.sums: dict[tuple[date, str], LedgerSum] = {}
+        self.invoices: dict[str, Invoice] = {}
+        self.booked = Booked(1, (), gates_moved=False)
+        self.has_moved = False
+
+    async def ledger_sums(
+        self, provider: Provider, first: date, last: date, *, at_list_price: bool
+    ) -> Mapping[tuple[date, str], LedgerSum]:
+        del provider, at_list_price
+        return {key: one for key, one in self.sums.items() if first <= key[0] <= last}
+
+    async def add(self, invoice: Invoice) -> None:
+        self.invoices[invoice.id] = invoice
+
+    async def get(self, invoice_id: str) -> Invoice | None:
+        return self.invoices.get(invoice_id)
+
+    async def recent(self, limit: int) -> Sequence[Invoice]:
+        return [*reversed(self.invoices.values())][:limit]
+
+    async def adjustments(self, invoice: Invoice) -> Sequence[LedgerEntry]:
+        return adjustments(invoice.id, invoice.provider, invoice.days, self.sums, ())
+
+    async def confirm(self, invoice_id: str, by: str) -> Confirmed | LedgerMoved | None:
+        invoice = self.invoices.get(invoice_id)
+        if invoice is None:
+            return None
+        if self.has_moved:
+            return LedgerMoved()
+        confirmed = replace(invoice, confirmed_by=by, confirmed_at=invoice.imported_at)
+        self.invoices[invoice_id] = confirmed
+        return Confirmed(confirmed, self.booked)
 
 
 class FixedDepths:

@@ -5,12 +5,14 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 from pydantic import BaseModel, JsonValue
 
 from cli.local_stack.ready_file import ReadyFile
 from services.api.schemas.admin import QueueBody, QueueList
+from services.api.schemas.invoices import InvoiceView
 from services.api.schemas.jobs import JobAccepted, JobBody
 from services.api.schemas.money import (
     BudgetView,
@@ -31,8 +33,10 @@ class BilledCall(BaseModel):
 
     request_id: str
     provider: str
+    model: str
     cost_usd: str
     completed: bool
+    at: datetime
 
 
 class Bill(BaseModel):
@@ -159,6 +163,21 @@ class StackClient:
             if not page.has_more:
                 return rows
             after = f"&after={page.next}"
+
+    async def import_invoice(self, provider: str, csv: str) -> InvoiceView:
+        """Hold the ledger against an invoice."""
+        answer = await self.http.post(
+            f"{self.ready.api}/v1/admin/reconciliation/invoices?provider={provider}",
+            content=csv,
+            headers=self.admin_login,
+        )
+        assert answer.status_code == 201, answer.text
+        return InvoiceView.model_validate_json(answer.content)
+
+    async def confirm_invoice(self, invoice_id: str) -> InvoiceView:
+        """Book an invoice's adjustments."""
+        answer = await self._admin("POST", f"reconciliation/invoices/{invoice_id}/confirm")
+        return InvoiceView.model_validate_json(answer.content)
 
     async def bill(self) -> Bill:
         """Read the simulator's bill."""

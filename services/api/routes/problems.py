@@ -31,6 +31,7 @@ STATUS_BY_CODE: Final[dict[RefusalCode, int]] = {
     RefusalCode.IDEMPOTENCY_CONFLICT: 409,
     RefusalCode.JOB_RUNNING: 409,
     RefusalCode.JOB_FINISHED: 409,
+    RefusalCode.LEDGER_MOVED: 409,
     RefusalCode.EMBEDDING_FIXED: 409,
     RefusalCode.PAYLOAD_TOO_LARGE: 413,
     RefusalCode.INTERNAL_ERROR: 500,

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from shared.domain.budgets import ThresholdAction
 from shared.domain.ledger import LedgerEntry
 from shared.messages.frames import Usd
-from shared.ports.money import BudgetState, Reconciliation, UsageRow
+from shared.ports.money import BudgetState
+from shared.ports.reports import Reconciliation, ReconciliationRun, UsageRow
 
 
 class ThresholdView(BaseModel):
@@ -54,6 +55,8 @@ class UsageView(BaseModel):
     p50_ms: int | None
     p95_ms: int | None
     p99_ms: int | None
+    list_cost_usd: Usd
+    openai_only_usd: Usd
 
 
 class UsageList(BaseModel):
@@ -97,23 +100,40 @@ class LedgerPage(BaseModel):
     next: str | None
 
 
-class AssumedView(BaseModel):
-    """Attempts charged at their hold because their worker died."""
+class CountedCost(BaseModel):
+    """How many entries there are of a kind, and their sum."""
 
     count: int
     cost_usd: Usd
 
 
+class LastRun(BaseModel):
+    """The newest reconciliation that was kept."""
+
+    occasion: str
+    ran_at: datetime
+    drift_usd: Usd
+
+
 class ReconciliationView(BaseModel):
-    """Whether attempts and ledger agree; `drift_usd` is "0" when all is well."""
+    """Whether attempts and ledger agree; `drift_usd` is "0" when all is well.
+
+    `assumed` counts calls charged at their hold because their worker died, `corrections` the
+    entries that correct others; `in_flight_usd` is the part of the drift whose events are on their
+    way, and `holds_without_attempts_usd` what budgets hold for no call.
+    """
 
     attempts_without_ledger: int
     ledger_without_attempt: int
     duplicate_entries: int
     open_holds: int
     expired_holds: int
-    assumed: AssumedView
+    holds_without_attempts_usd: Usd
+    assumed: CountedCost
+    corrections: CountedCost
+    in_flight_usd: Usd
     drift_usd: Usd
+    last_run: LastRun | None
 
 
 def budget_view(state: BudgetState) -> BudgetView:
@@ -141,9 +161,12 @@ def budget_view(state: BudgetState) -> BudgetView:
 
 def usage_list(rows: Sequence[UsageRow]) -> UsageList:
     """Return usage rows with their groups' keys beside the sums."""
-    return UsageList(
-        data=[
-            UsageView.model_validate(
+    return UsageList(data=[usage_view(row) for row in rows])
+
+
+def usage_view(row: UsageRow) -> UsageView:
+    """Return a group's sums beside its keys."""
+    return UsageView.model_validate(
                 {
                     **row.keys,
                     "requests": row.requests,
@@ -156,21 +179,22 @@ def usage_list(rows: Sequence[UsageRow]) -> UsageList:
                     "p50_ms": row.p50_ms,
                     "p95_ms": row.p95_ms,
                     "p99_ms": row.p99_ms,
+                    "list_cost_usd": row.list_cost_usd,
+                    "openai_only_usd": row.openai_only_usd,
                 }
-            )
-            for row in rows
-        ]
     )
 
 
 def ledger_page(entries: Sequence[LedgerEntry], limit: int) -> LedgerPage:
     """Return one page of at most `limit` lines; one entry more tells that there is a next page."""
-    shown = [_ledger_row(entry) for entry in entries[:limit]]
+    shown = [ledger_row(entry) for entry in entries[:limit]]
     has_more = len(entries) > limit
     return LedgerPage(data=shown, has_more=has_more, next=shown[-1].id if has_more else None)
 
 
-def reconciliation_view(found: Reconciliation) -> ReconciliationView:
+def reconciliation_view(
+    found: Reconciliation, last: ReconciliationRun | None
+) -> ReconciliationView:
     """Return a reconciliation's body."""
     return ReconciliationView(
         attempts_without_ledger=found.attempts_without_ledger,
@@ -178,12 +202,19 @@ def reconciliation_view(found: Reconciliation) -> ReconciliationView:
         duplicate_entries=found.duplicate_entries,
         open_holds=found.open_holds,
         expired_holds=found.expired_holds,
-        assumed=AssumedView(count=found.assumed_count, cost_usd=found.assumed_cost_usd),
+        holds_without_attempts_usd=found.holds_without_attempts_usd,
+        assumed=CountedCost(count=found.assumed_count, cost_usd=found.assumed_cost_usd),
+        corrections=CountedCost(count=found.corrections_count, cost_usd=found.corrections_usd),
+        in_flight_usd=found.in_flight_usd,
         drift_usd=found.drift_usd,
+        last_run=None
+        if last is None
+        else LastRun(occasion=last.occasion, ran_at=last.ran_at, drift_usd=last.found.drift_usd),
     )
 
 
-def _ledger_row(entry: LedgerEntry) -> LedgerRow:
+def ledger_row(entry: LedgerEntry) -> LedgerRow:
+    """Return a ledger line's body."""
     return LedgerRow(
         id=entry.id,
         job_id=entry.job_id,
@@ -205,6 +236,6 @@ def _ledger_row(entry: LedgerEntry) -> LedgerRow:
         cost_usd=entry.cost_usd,
         is_fallback=entry.is_fallback,
         assumed=entry.assumed,
-        corrects=None,
+        corrects=entry.corrects,
         occurred_at=entry.occurred_at,
     )

@@ -24,6 +24,7 @@ class RefusalCode(StrEnum):
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     JOB_RUNNING = "job_running"
     JOB_FINISHED = "job_finished"
+    LEDGER_MOVED = "ledger_moved"
     EMBEDDING_FIXED = "embedding_fixed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     BUDGET_EXCEEDED = "budget_exceeded"

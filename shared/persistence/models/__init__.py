@@ -1,6 +1,25 @@
 """The tables, by concern; `METADATA` is what migrations are compared with."""
 
-from shared.persistence.models import access, alerts, embeddings, gates, money, parking, work
+from shared.persistence.models import (
+    access,
+    alerts,
+    embeddings,
+    gates,
+    money,
+    parking,
+    reconciliation,
+    work,
+)
 from shared.persistence.models.metadata import METADATA
 
-__all__ = ["METADATA", "access", "alerts", "embeddings", "gates", "money", "parking", "work"]
+__all__ = [
+    "METADATA",
+    "access",
+    "alerts",
+    "embeddings",
+    "gates",
+    "money",
+    "parking",
+    "reconciliation",
+    "work",
+]

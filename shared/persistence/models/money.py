@@ -49,7 +49,23 @@ LEDGER_ENTRIES = Table(
     moment("occurred_at"),
     Column("provider_request_id", Text),
     Index("ledger_entries_assumed_idx", "id", postgresql_where=text("assumed")),
-    comment="Append-only; one entry per attempt, with the attempt's id",
+    Index("ledger_entries_corrects_idx", "corrects", postgresql_where=text("corrects IS NOT NULL")),
+    Index("ledger_entries_user_id_id_idx", "user_id", "id"),
+    postgresql_partition_by="RANGE (id)",
+    comment="Append-only, by month of the id; one entry per attempt, with the attempt's id",
+)
+
+LEDGER_DAYS = Table(
+    "ledger_days",
+    METADATA,
+    Column("day", Date, primary_key=True),
+    Column("entries", BigInteger, nullable=False),
+    usd("cost_usd"),
+    Column("assumed", BigInteger, nullable=False),
+    usd("assumed_usd"),
+    Column("corrections", BigInteger, nullable=False),
+    usd("corrections_usd"),
+    comment="Sums of ledger entries by day (UTC); corrections are counted apart",
 )
 
 _ROLLUP_KEYS = ("user_id", "key_id", "tier", "provider", "model", "operation")
@@ -64,6 +80,8 @@ USAGE_ROLLUPS = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("neurons", Numeric, nullable=False),
     usd("cost_usd"),
+    usd("list_cost_usd"),
+    usd("openai_only_usd"),
     Column("fallbacks", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
     comment="Sums of ledger entries by day (UTC) and who, what, where",

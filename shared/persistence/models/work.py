@@ -66,7 +66,13 @@ JOBS = Table(
     Index(
         "jobs_ingestion_id_idx", "ingestion_id", postgresql_where=text("ingestion_id IS NOT NULL")
     ),
-    Index("jobs_queue_id_idx", "queue", "id", postgresql_where=text("status = 'queued'")),
+    Index(
+        "jobs_queue_id_idx",
+        "queue",
+        "id",
+        postgresql_include=["created_at"],
+        postgresql_where=text("status = 'queued'"),
+    ),
 )
 
 JOB_CONTENTS = Table(

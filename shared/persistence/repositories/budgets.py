@@ -34,8 +34,15 @@ _SPENT = text("""
         WHEN 'key' THEN key_id = :value WHEN 'provider' THEN provider = :value
         ELSE true END
 """)
+# What is not booked lies above reconciliation's watermark or on its list: attempts are not read
+# from their beginning while the budgets are locked.
+_CLOSED_UP_TO = text("SELECT closed_up_to FROM reconciliation_watermark")
 _HELD = text("""
-    SELECT coalesce(sum(a.hold_usd), 0) FROM attempts a JOIN jobs j ON j.id = a.job_id
+    SELECT coalesce(sum(a.hold_usd), 0) FROM (
+        SELECT * FROM attempts WHERE id > :closed_up_to
+        UNION
+        SELECT * FROM attempts WHERE id = ANY(ARRAY(SELECT id FROM reconciliation_open))
+    ) a JOIN jobs j ON j.id = a.job_id
     WHERE NOT EXISTS (SELECT FROM ledger_entries l WHERE l.id = a.id) AND CASE :kind
         WHEN 'tier' THEN j.tier = :value WHEN 'user' THEN j.user_id = :value
         WHEN 'key' THEN j.key_id = :value WHEN 'provider' THEN a.provider = :value
@@ -166,7 +173,9 @@ async def _lock(
             return budget(row), row["held_usd"]
     if rows:
         return None, rows[0]["held_usd"]
-    held_usd: Decimal = (await connection.execute(_HELD, who)).scalar_one()
+    closed = (await connection.execute(_CLOSED_UP_TO)).scalar_one()
+    held = await connection.execute(_HELD, {**who, "closed_up_to": closed})
+    held_usd: Decimal = held.scalar_one()
     return None, held_usd
 
 

@@ -20,10 +20,13 @@ _REPORT = text(f"""
     ON CONFLICT (worker, queue) DO UPDATE SET actual = excluded.actual,
         generation = excluded.generation, in_flight = excluded.in_flight, seen_at = now()
 """)  # noqa: S608 - only our own column lists are put in
-_OVERVIEW = text("""
+# By range and in the index's own order: with `=` the planner may walk all jobs in order of id
+# until it meets one of the queue, which an empty queue never has.
+OVERVIEW = text("""
     SELECT q.*, (
         SELECT created_at FROM jobs
-        WHERE jobs.queue = q.queue AND status = 'queued' ORDER BY id LIMIT 1
+        WHERE jobs.queue >= q.queue AND jobs.queue <= q.queue AND status = 'queued'
+        ORDER BY jobs.queue, jobs.id LIMIT 1
     ) AS oldest_queued_at
     FROM queue_control q ORDER BY q.queue
 """)
@@ -61,7 +64,7 @@ class PostgresGates:
         """Return every work queue."""
         async with statement(self._engine) as connection:
             workers = (await connection.execute(_WORKERS)).mappings().all()
-            rows = (await connection.execute(_OVERVIEW)).mappings().all()
+            rows = (await connection.execute(OVERVIEW)).mappings().all()
         return [
             QueueOverview(
                 gate=gate_of(row),

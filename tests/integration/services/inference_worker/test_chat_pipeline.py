@@ -5,7 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.catalog import Provider
 from shared.domain.jobs import AttemptOutcome, JobStatus
-from shared.persistence.repositories.reports import PostgresReports
+from shared.persistence.repositories.reconciliation import PostgresReconciliation
+from shared.system import SystemClock
 from tests.support.chat_jobs import change, new_chat_job, rows
 from tests.support.chat_pipeline import Pipeline
 from tests.support.proxy import Proxy
@@ -15,7 +16,7 @@ from tests.support.waiting import wait_until
 async def _all_is_well(running: Pipeline) -> None:
     """The ledger holds what the simulator billed, and every attempt once."""
     assert await running.ledger_usd() == await running.billed_usd()
-    found = await PostgresReports(running.engine).reconciliation()
+    found = await PostgresReconciliation(running.engine, SystemClock()).compare()
     assert found.drift_usd == found.duplicate_entries == found.expired_holds == 0
     held = await rows(running.engine, "SELECT scope FROM budgets WHERE held_usd <> 0")
     assert held == []

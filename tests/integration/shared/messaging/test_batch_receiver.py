@@ -2,14 +2,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from aio_pika import DeliveryMode, Message, connect_robust
-from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractRobustChannel
 from pydantic import BaseModel
 
 from shared.domain.errors import DatabaseUnavailableError
 from shared.messaging.acknowledgement import REASON_HEADER
-from shared.messaging.batch_receiver import BatchReceiver, open_batch_receiver
+from shared.messaging.batch_receiver import BatchReceiver
 from shared.messaging.publisher import ConfirmedPublisher
+from shared.messaging.queue_reader import QueueReader
 from shared.messaging.topology import DEAD_USAGE, USAGE_LEDGER
 from tests.support.messaging import ready_count, taken
 from tests.support.proxy import proxy_to
@@ -58,24 +59,23 @@ def _spent(*numbers: int) -> list[bytes]:
 
 @asynccontextmanager
 async def _receiving(
-    connection: AbstractRobustConnection, publisher: ConfirmedPublisher, books: Books
+    url: str, publisher: ConfirmedPublisher, books: Books
 ) -> AsyncGenerator[BatchReceiver[Spent]]:
-    receiver = await open_batch_receiver(
-        connection, USAGE_LEDGER, books.book, Spent.model_validate_json, publisher, prefetch=50
-    )
+    reader = QueueReader(url, "test", USAGE_LEDGER, prefetch=100)
+    receiver = BatchReceiver(reader, books.book, Spent.model_validate_json, publisher, largest=50)
     await receiver.start()
     yield receiver
     await receiver.drain()
 
 
 async def test_what_waits_is_handled_in_batches_and_acknowledged(
-    connection: AbstractRobustConnection,
+    declared_url: str,
     channel: AbstractRobustChannel,
     publisher: ConfirmedPublisher,
 ) -> None:
     books = Books()
     await _send(channel, *_spent(*range(120)))
-    async with _receiving(connection, publisher, books) as receiver:
+    async with _receiving(declared_url, publisher, books) as receiver:
         await wait_until(lambda: len(books.booked) == 120, 20)
         assert receiver.is_alive
     assert books.booked == [*range(120)]
@@ -85,13 +85,13 @@ async def test_what_waits_is_handled_in_batches_and_acknowledged(
 
 
 async def test_an_undecodable_body_is_dead_lettered_and_the_rest_is_handled(
-    connection: AbstractRobustConnection,
+    declared_url: str,
     channel: AbstractRobustChannel,
     publisher: ConfirmedPublisher,
 ) -> None:
     books = Books()
     await _send(channel, *_spent(1), b'{"number": "secret"}', *_spent(2))
-    async with _receiving(connection, publisher, books):
+    async with _receiving(declared_url, publisher, books):
         await wait_until(lambda: books.booked == [1, 2], 20)
     dead = await taken(channel, DEAD_USAGE)
     assert str(dead.headers[REASON_HEADER]) == "undecodable: 1 errors at number"
@@ -99,14 +99,14 @@ async def test_an_undecodable_body_is_dead_lettered_and_the_rest_is_handled(
 
 
 async def test_a_message_that_cannot_be_handled_harms_only_itself(
-    connection: AbstractRobustConnection,
+    declared_url: str,
     channel: AbstractRobustChannel,
     publisher: ConfirmedPublisher,
 ) -> None:
     books = Books()
     books.poison = 2
     await _send(channel, *_spent(1, 2, 3))
-    async with _receiving(connection, publisher, books):
+    async with _receiving(declared_url, publisher, books):
         await wait_until(lambda: books.booked == [1, 3], 20)
     dead = await taken(channel, DEAD_USAGE)
     assert str(dead.headers[REASON_HEADER]).startswith("unexpected: ZeroDivisionError")
@@ -114,14 +114,14 @@ async def test_a_message_that_cannot_be_handled_harms_only_itself(
 
 
 async def test_a_batch_is_held_while_the_database_is_away(
-    connection: AbstractRobustConnection,
+    declared_url: str,
     channel: AbstractRobustChannel,
     publisher: ConfirmedPublisher,
 ) -> None:
     books = Books()
     books.away = True
     await _send(channel, *_spent(1, 2))
-    async with _receiving(connection, publisher, books):
+    async with _receiving(declared_url, publisher, books):
         await wait_until(lambda: books.refused > 0, 20)
         assert books.booked == []
         books.away = False
@@ -135,8 +135,7 @@ async def test_consuming_goes_on_after_a_lost_connection(
     books = Books()
     async with (
         proxy_to(declared_url) as proxy,
-        await connect_robust(proxy.url, reconnect_interval=0.2) as through_proxy,
-        _receiving(through_proxy, publisher, books),
+        _receiving(proxy.url, publisher, books),
     ):
         await _send(channel, *_spent(1))
         await wait_until(lambda: 1 in books.booked, 20)

@@ -9,7 +9,7 @@ from shared.persistence.engine import create_engine
 from tests.support.servers import fresh_database
 
 _SEEDED = ("alembic_version", "embedding_spaces", "tiers")
-_CHANGED_BY_TESTS = ("queue_control", "budgets")
+_CHANGED_BY_TESTS = ("queue_control", "budgets", "reconciliation_watermark")
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +36,7 @@ def database_url(emptied_database_url: str) -> str:
             [[*_SEEDED]],
         )
         tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in found)
+        connection.execute("SET session_replication_role = replica")  # the ledger refuses it else
         connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(tables))
         for name in _CHANGED_BY_TESTS:
             table = sql.Identifier(name)

@@ -10,6 +10,7 @@ from shared.persistence.migrate import downgrade, upgrade
 from shared.persistence.models import METADATA
 
 _OURS = set(METADATA.tables)
+_PARTITIONS = ("vectors_", "ledger_entries_")
 
 
 def _tables(database_url: str) -> set[str]:
@@ -23,8 +24,8 @@ def _tables(database_url: str) -> set[str]:
 def _is_modelled(
     _item: SchemaItem, name: str | None, kind: str, *_: bool | SchemaItem | None
 ) -> bool:
-    """Partitions are data of the migrations: one per embedding space."""
-    return not (kind == "table" and name is not None and name.startswith("vectors_"))
+    """Partitions are data of the migrations: one per embedding space, one per month."""
+    return not (kind == "table" and name is not None and name.startswith(_PARTITIONS))
 
 
 def _differences(database_url: str) -> list[MigrateOperation]:

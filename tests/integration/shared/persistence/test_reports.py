@@ -1,46 +1,33 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.catalog import Provider
+from shared.domain.ids import AttemptId, UserId
+from shared.domain.ids_in_time import first_id_at
 from shared.domain.ledger import LedgerEntry
 from shared.domain.usage import TokenUsage
-from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.reports import PostgresReports
-from shared.ports.money import Reconciliation
+from shared.ports.reports import LedgerFilter
 from tests.support.chat_jobs import (
     COST,
-    HOLD,
     NOW,
     SetClock,
     change,
-    claim_of,
-    claimed,
     ledger_entry,
     new_chat_job,
     of_user,
-    settlement_of,
-    submitted,
 )
 
-_ALL_WELL = Reconciliation(0, 0, 0, 0, 0, 0, Decimal(0), Decimal(0))
 _TODAY = NOW.date()
 
 
 async def _book(engine: AsyncEngine, *entries: LedgerEntry) -> None:
     await PostgresLedger(engine, SetClock()).book(entries)
-
-
-async def _booked_job(engine: AsyncEngine) -> None:
-    job = await submitted(engine)
-    request = claim_of(job)
-    await claimed(engine, request)
-    await PostgresAttempts(engine).settle(settlement_of(job, request))
-    await _book(engine, ledger_entry(job, request))
 
 
 async def test_usage_is_grouped_by_what_is_asked(engine: AsyncEngine) -> None:
@@ -105,46 +92,53 @@ async def test_the_ledger_is_read_page_by_page(engine: AsyncEngine) -> None:
     assert [*first, *second] == [replace(entry, hold_usd=Decimal(0)) for entry in entries]
 
 
-async def test_all_is_well_when_every_attempt_is_booked(engine: AsyncEngine) -> None:
-    for _ in range(3):
-        await _booked_job(engine)
-    assert await PostgresReports(engine).reconciliation() == _ALL_WELL
+async def test_rows_from_a_cursor_are_the_same(engine: AsyncEngine) -> None:
+    await _book(engine, *(ledger_entry(new_chat_job(of_user(f"user-{n}"))) for n in range(7)))
+    reports = PostgresReports(engine)
+    streamed = [row async for row in reports.usage_rows(["user", "day"], None, None)]
+    assert streamed == await reports.usage(["user", "day"], None, None)
+    assert len(streamed) == 7
 
 
-async def test_an_attempt_without_entry_shows(engine: AsyncEngine) -> None:
-    await _booked_job(engine)
-    await change(engine, "DELETE FROM ledger_entries")
-    expected = replace(_ALL_WELL, attempts_without_ledger=1, drift_usd=COST)
-    assert await PostgresReports(engine).reconciliation() == expected
+async def test_the_ledger_is_read_by_user_and_by_job(engine: AsyncEngine) -> None:
+    job = new_chat_job()
+    mine = [ledger_entry(job), ledger_entry(job)]
+    theirs = ledger_entry(new_chat_job(of_user("user-2")))
+    await _book(engine, *mine, theirs)
+    reports = PostgresReports(engine)
+    wanted = LedgerFilter(user_id=UserId("user-2"))
+    assert [one.id for one in await reports.ledger_page(None, 9, wanted)] == [theirs.id]
+    assert await reports.ledger_page(None, 9, LedgerFilter(job_id=job.id)) == []
+    await _attempts(engine, job.id, *mine)
+    found = await reports.ledger_page(None, 9, LedgerFilter(job_id=job.id))
+    assert [one.id for one in found] == sorted(one.id for one in mine)
 
 
-async def test_an_entry_without_attempt_shows(engine: AsyncEngine) -> None:
-    await _book(engine, ledger_entry())
-    expected = replace(_ALL_WELL, ledger_without_attempt=1, drift_usd=-COST)
-    assert await PostgresReports(engine).reconciliation() == expected
+async def test_a_days_entries_are_those_that_happened_on_it(engine: AsyncEngine) -> None:
+    """Also the late ones: a dead worker's call is charged when it is found."""
+    at_noon = _made_at(NOW)
+    late = replace(_made_at(NOW - timedelta(days=9)), occurred_at=NOW, assumed=True)
+    correction = replace(
+        ledger_entry(), id=AttemptId("cor_1_000001"), occurred_at=NOW, corrects=late.id
+    )
+    before = _made_at(NOW - timedelta(days=1))
+    await _book(engine, at_noon, late, correction, before)
+    found = await PostgresReports(engine).ledger_page(None, 9, LedgerFilter(day=_TODAY))
+    assert [one.id for one in found] == [late.id, at_noon.id, correction.id]
 
 
-async def test_a_call_under_way_shows_as_an_open_hold(engine: AsyncEngine) -> None:
-    await claimed(engine, claim_of(await submitted(engine)))
-    assert await PostgresReports(engine).reconciliation() == replace(_ALL_WELL, open_holds=1)
+def _made_at(moment: datetime) -> LedgerEntry:
+    entry = ledger_entry(occurred_at=moment)
+    return replace(entry, id=AttemptId(first_id_at(moment) + entry.id[-20:]))
 
 
-async def test_a_call_whose_lease_ended_shows_as_an_expired_hold(engine: AsyncEngine) -> None:
-    await claimed(engine, claim_of(await submitted(engine)))
-    await change(engine, "UPDATE jobs SET lease_until = now() - interval '1 s'")
-    assert await PostgresReports(engine).reconciliation() == replace(_ALL_WELL, expired_holds=1)
-
-
-async def test_an_attempt_left_open_by_its_job_shows_as_an_expired_hold(
-    engine: AsyncEngine,
-) -> None:
-    await claimed(engine, claim_of(await submitted(engine)))
-    await change(engine, "UPDATE jobs SET status = 'succeeded', lease_until = NULL")
-    assert await PostgresReports(engine).reconciliation() == replace(_ALL_WELL, expired_holds=1)
-
-
-async def test_assumed_costs_show(engine: AsyncEngine) -> None:
-    await _booked_job(engine)
-    await change(engine, "UPDATE ledger_entries SET assumed = true, cost_usd = :usd", usd=HOLD)
-    expected = replace(_ALL_WELL, assumed_count=1, assumed_cost_usd=HOLD, drift_usd=COST - HOLD)
-    assert await PostgresReports(engine).reconciliation() == expected
+async def _attempts(engine: AsyncEngine, job_id: str, *entries: LedgerEntry) -> None:
+    for entry in entries:
+        await change(
+            engine,
+            "INSERT INTO attempts (id, job_id, number, worker, provider, model, price_id, outcome,"
+            " is_fallback, started_at) VALUES (:id, :job, 1, 'w', 'openai', 'm', 'p', 'succeeded',"
+            " false, now())",
+            id=entry.id,
+            job=job_id,
+        )

@@ -13,9 +13,11 @@ from shared.domain.embedding_space import BGE_M3
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
 from tests.support.api_bench import ApiBench
+from tests.support.fakes_of_collections import StoredChunk
 from tests.support.waiting import wait_until
 
 VECTOR = struct.pack("<1024f", 0.5, *[0.25] * 1023)
+AWAY = struct.pack("<1024f", 1.0, *[0.0] * 1023)
 
 
 async def test_a_collection_is_made_once_and_can_change_its_fallback(bench: ApiBench) -> None:
@@ -109,9 +111,13 @@ async def test_a_wrong_document_is_named(
 
 
 async def test_a_search_embeds_its_query_and_asks_the_store(bench: ApiBench) -> None:
-    bench.vectors.matches = [Match("d1", 0, 0.9, "text", '{"n":1}'), Match("d2", 0, 0.8, "t", None)]
     async with bench.client() as client:
         await client.put("/v1/collections/books")
+        [books] = bench.collections.collections.values()
+        bench.vectors.chunks = [
+            StoredChunk(books.id, BGE_M3, Match("d2", 0, 0.0, "t", None), AWAY),
+            StoredChunk(books.id, BGE_M3, Match("d1", 0, 0.0, "text", '{"n":1}'), VECTOR),
+        ]
         searching = asyncio.create_task(
             client.post("/v1/collections/books/search", json={"query": "which?", "k": 1})
         )
@@ -123,11 +129,9 @@ async def test_a_search_embeds_its_query_and_asks_the_store(bench: ApiBench) -> 
         bench.jobs.set(job.id, status=JobStatus.SUCCEEDED)
         bench.watches.wake()
         answer = await searching
-    assert answer.json() == {
-        "matches": [
-            {"document_id": "d1", "chunk": 0, "score": 0.9, "text": "text", "metadata": {"n": 1}}
-        ]
-    }
+    [match] = answer.json()["matches"]
+    assert match.pop("score") == pytest.approx(1)
+    assert match == {"document_id": "d1", "chunk": 0, "text": "text", "metadata": {"n": 1}}
     assert [(query, k) for _, query, k in bench.vectors.searches] == [(VECTOR, 1)]
 
 

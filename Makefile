@@ -7,6 +7,7 @@ RUN := $(BIN)/python -m
 HOME_FOLDER := .sluiceway
 LOCKS := requirements-dev.txt requirements-bootstrap.txt
 STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | cksum | cut -d' ' -f1)
+RULES := shared/domain/*,services/*/policies/*,services/*/use_cases/*
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
@@ -22,8 +23,12 @@ demo: setup broker ## Run the main job on real input, and print what happened
 up: setup broker ## Run the whole system in the foreground until Ctrl-C
 	@$(RUN) cli.main up
 
-test: setup broker ## Run every test
-	@$(BIN)/pytest
+test: setup broker ## Run every test, and hold what they cover against the limits
+	@$(RUN) coverage erase
+	@$(RUN) coverage run -m pytest
+	@$(RUN) coverage combine --quiet
+	@$(RUN) coverage report --include='$(RULES)' --fail-under=100
+	@$(RUN) coverage report --fail-under=95
 
 chaos: setup broker ## Run the fault suite in full
 	@SLUICEWAY_CHAOS=full $(BIN)/pytest -m chaos -rP

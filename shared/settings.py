@@ -4,6 +4,7 @@ Each composition root loads the groups it needs once, at start, and passes value
 """
 
 import sys
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -130,3 +131,27 @@ def load(group: type[GroupT]) -> GroupT:
         )
         sys.stderr.write(f"sluiceway: wrong setting: {wrong}\n")
         raise SystemExit(2) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderWorkerSettings:
+    """Every group that a process needs which calls providers."""
+
+    process: ProcessSettings
+    database: DatabaseSettings
+    broker: BrokerSettings
+    cloudflare: CloudflareSettings
+    openai: OpenAISettings
+    routing: RoutingSettings
+
+    @classmethod
+    def read(cls) -> "ProviderWorkerSettings":
+        """Read the environment, or end the process with one line that names the mistake."""
+        return cls(
+            process=load(ProcessSettings),
+            database=load(DatabaseSettings),
+            broker=load(BrokerSettings),
+            cloudflare=load(CloudflareSettings),
+            openai=load(OpenAISettings),
+            routing=load(RoutingSettings),
+        )

@@ -55,12 +55,11 @@ class Backends:
         """Return the processes of the stack's own servers."""
         return [child for server in self._servers for child in server.processes()]
 
-    async def start(self, on_migrated: Callable[[Addresses], None]) -> Addresses:
+    async def start(self, on_migrated: Callable[[Addresses], Awaitable[None]]) -> Addresses:
         """Start what is not given, migrate and declare; return where broker and database answer.
 
         Args:
-            on_migrated: Called when the database is ready and the broker still boots. What it
-                starts then has a core to itself; sooner, it would only slow down the boot.
+            on_migrated: Called when the database is ready and the broker still boots.
 
         Raises:
             ServerFailedError: A server did not become ready.
@@ -72,7 +71,7 @@ class Backends:
         broker = asyncio.create_task(self._start_broker())
         try:
             addresses = Addresses(await self._start_database(), broker_address)
-            on_migrated(addresses)
+            await on_migrated(addresses)
             declare = await asyncio.to_thread(_import_declare)
             await broker
         finally:

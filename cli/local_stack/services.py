@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.local_stack.environment import inherited_environment
+from cli.local_stack.launch import MODULE as LAUNCH
 from cli.local_stack.ports import LOOPBACK
 from cli.local_stack.processes import ProcessSpec
 
@@ -47,7 +48,7 @@ def make_service(
     }
     spec = ProcessSpec(
         name=name,
-        arguments=(sys.executable, "-m", "cli.local_stack.launch", module),
+        arguments=(sys.executable, "-m", LAUNCH, module),
         environment=inherited_environment() | dict(settings) | own,
         log_file=logs / f"{name}.log",
     )

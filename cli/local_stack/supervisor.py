@@ -19,12 +19,13 @@ from cli.local_stack.readiness import wait_all_ready
 from cli.local_stack.ready_file import DemoKeys, ReadyFile, RunningProcess, write_ready_file
 from cli.local_stack.restarts import keep_running
 from cli.local_stack.services import (
-    Service,
+    MODULE_BY_SERVICE,
     make_service,
     make_simulator,
     service_names,
     simulator_settings,
 )
+from cli.local_stack.shared_start import SharedStart
 
 _DRAIN_SECONDS = 30.0
 
@@ -48,6 +49,9 @@ class Stack:
         self._services: list[ChildProcess] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._ready: ReadyFile | None = None
+        self._shared = SharedStart(
+            tuple(MODULE_BY_SERVICE.values()), options.home / "logs" / "loading.log"
+        )
 
     async def start(self) -> ReadyFile:
         """Start everything and return what the ready file says.
@@ -59,12 +63,12 @@ class Stack:
         self._options.ready_file.unlink(missing_ok=True)
         for name in await end_leftovers(self._options.home):
             _report(f"ended {name}, left by an interrupted run")
-        simulator = self._start_simulator()
-        services: list[tuple[ChildProcess, str]] = []
+        self._shared.begin()
+        waiting = self._start_simulator()
         addresses = await self._backends.start(
-            on_migrated=lambda addresses: services.extend(self._start_services(addresses))
+            on_migrated=lambda addresses: self._start_services(addresses, waiting)
         )
-        await wait_all_ready(simulator + services)
+        await wait_all_ready(waiting)
         keys = await demo_keys(
             self._api, self._plan.admin_key, self._options.home / "demo-keys.json"
         )
@@ -79,6 +83,7 @@ class Stack:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         self._options.ready_file.unlink(missing_ok=True)
+        self._shared.end()
         await asyncio.gather(*(child.stop(_DRAIN_SECONDS) for child in self._services))
         await asyncio.gather(*(child.stop(_DRAIN_SECONDS) for child in self._simulator))
         await self._backends.stop(discard=self._options.discard)
@@ -99,25 +104,28 @@ class Stack:
         if port is None:
             return []
         service = make_simulator(port, self._options.home, self._options.home / "logs")
-        return [self._start_one(service, self._simulator)]
+        child = spawn(service.spec)
+        self._simulator.append(child)
+        self._record()
+        return [(child, service.ready_url)]
 
-    def _start_services(self, addresses: Addresses) -> list[tuple[ChildProcess, str]]:
+    async def _start_services(
+        self, addresses: Addresses, waiting: list[tuple[ChildProcess, str]]
+    ) -> None:
         names = service_names(self._options.scale)
         ports = [self._plan.api_port, *free_ports(len(names) - 1)]
         settings = service_settings(self._plan) | addresses.settings()
         if self._plan.simulator_port is not None:
             settings |= simulator_settings(self._plan.simulator_port)
         logs = self._options.home / "logs"
-        return [
-            self._start_one(make_service(name, module, port, settings, logs), self._services)
+        services = [
+            make_service(name, module, port, settings, logs)
             for (name, module), port in zip(names, ports, strict=True)
         ]
-
-    def _start_one(self, service: Service, into: list[ChildProcess]) -> tuple[ChildProcess, str]:
-        child = spawn(service.spec)
-        into.append(child)
+        self._services += await self._shared.finish([service.spec for service in services])
         self._record()
-        return child, service.ready_url
+        urls = [service.ready_url for service in services]
+        waiting += zip(self._services, urls, strict=True)
 
     def _keep_running(self) -> None:
         keep = partial(keep_running, report=_report, on_restart=self._processes_changed)

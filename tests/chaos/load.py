@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from services.api.schemas.jobs import JobAccepted
 from tests.support.stack_client import StackClient, right_answer, text_of
+from tests.support.waiting import wait_until
 
 _ACCEPT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
@@ -78,19 +79,26 @@ class Load:
 
     async def _accepted(self, order: _Order) -> Wanted:
         """Repeat a request under its idempotency key until it is accepted."""
+        accepted: list[str] = []
+
+        async def is_accepted() -> bool:
+            accepted.extend(await self._try(order))
+            return bool(accepted)
+
+        await wait_until(is_accepted, _ACCEPT_SECONDS, poll_seconds=_PAUSE_SECONDS)
+        return Wanted(accepted[0], order.tier, order.prompt)
+
+    async def _try(self, order: _Order) -> list[str]:
+        """Hand in a request; return the job's id, or none when nobody could take it."""
         path = "embeddings" if order.prompt is None else "chat"
         url = f"{self._client.ready.api}/v1/{path}/jobs"
         headers = self._client.login(order.tier) | {"Idempotency-Key": order.key}
-        async with asyncio.timeout(_ACCEPT_SECONDS):
-            while True:
-                try:
-                    answer = await self._client.http.post(url, json=order.body, headers=headers)
-                except httpx.TransportError:
-                    await asyncio.sleep(_PAUSE_SECONDS)
-                    continue
-                if answer.status_code == 202:
-                    job_id = JobAccepted.model_validate_json(answer.content).id
-                    return Wanted(job_id, order.tier, order.prompt)
-                assert answer.status_code == 503, answer.text
-                assert "retry-after" in answer.headers, answer.text
-                await asyncio.sleep(_PAUSE_SECONDS)
+        try:
+            answer = await self._client.http.post(url, json=order.body, headers=headers)
+        except httpx.TransportError:
+            return []
+        if answer.status_code == 202:
+            return [JobAccepted.model_validate_json(answer.content).id]
+        assert answer.status_code == 503, answer.text
+        assert "retry-after" in answer.headers, answer.text
+        return []

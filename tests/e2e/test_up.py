@@ -91,6 +91,16 @@ def test_no_secret_is_in_a_process_list(stack: RunningStack) -> None:
     assert not any(secret in listed.stdout for secret in secrets)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands children on")
+def test_the_services_were_loaded_once_and_became_children_of_the_stack(
+    stack: RunningStack,
+) -> None:
+    for name in ("api-1", "inference-1", "inference-2", "embedding-1", "aggregator-1"):
+        process = Path(f"/proc/{stack.pid_of(name)}")
+        assert b"SLUICEWAY_PROCESS_NAME" not in (process / "environ").read_bytes()
+        assert f"PPid:\t{stack.process.pid}\n" in (process / "status").read_text()
+
+
 def test_a_chat_is_answered_while_it_is_watched(stack: RunningStack) -> None:
     done = stack.run("chat", "--json", "why is the sky blue", "--watch")
     assert done.returncode == 0, done.stderr

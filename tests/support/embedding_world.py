@@ -16,7 +16,7 @@ from shared.domain.errors import (
     UnknownPriceError,
 )
 from shared.domain.gates import EMBED_BULK, EMBED_INTERACTIVE
-from shared.domain.ids import JobId, KeyId, SpaceId, UserId
+from shared.domain.ids import KeyId, SpaceId, UserId
 from shared.domain.jobs import JobKind
 from shared.domain.pricing import DailyAllowance, ModelKind, PriceRow
 from shared.domain.routing import Candidate
@@ -24,14 +24,13 @@ from shared.messages.commands import EmbedTexts
 from tests.support.fake_providers import ScriptedEmbeddingModel
 from tests.support.fakes_of_chat import FrameLog
 from tests.support.fakes_of_embedding import (
+    JOB,
     MemoryEmbeddings,
     RecordingBroker,
     ScriptedAttempts,
     SteppingGate,
 )
 from tests.support.fakes_of_time import CountingIds, StillClock
-
-JOB = JobId("job_1")
 
 
 @dataclass

@@ -1,8 +1,10 @@
 """Collections and vectors in memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
+
+import numpy as np
 
 from shared.domain.collections import (
     Collection,
@@ -42,6 +44,8 @@ class MemoryCollections:
         return self.collections.pop((user_id, name), None) is not None
 
     async def ingest(self, ingestion: NewIngestion) -> Sequence[OutboxRow]:
+        if ingestion.collection not in self.collections.values():
+            return []
         self.ingestions[ingestion.id] = ingestion
         return [
             OutboxRow(number, one.job.command) for number, one in enumerate(ingestion.slices, 1)
@@ -64,12 +68,22 @@ class MemoryCollections:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk and its vector, little-endian float32."""
+
+    collection_id: CollectionId
+    space: EmbeddingSpace
+    match: Match
+    vector: bytes
+
+
 class MemoryVectors:
     """Implements `StoredEmbeddings` and `VectorStore`."""
 
     def __init__(self) -> None:
         self.by_job: dict[JobId, tuple[EmbeddingSpace, Mapping[int, bytes]]] = {}
-        self.matches: Sequence[Match] = ()
+        self.chunks: list[StoredChunk] = []
         self.searches: list[tuple[CollectionId, bytes, int]] = []
 
     async def results(self, job_id: JobId) -> tuple[EmbeddingSpace, Mapping[int, bytes]] | None:
@@ -78,6 +92,16 @@ class MemoryVectors:
     async def search(
         self, collection_id: CollectionId, space: EmbeddingSpace, query: bytes, k: int
     ) -> Sequence[Match]:
-        del space
         self.searches.append((collection_id, query, k))
-        return self.matches[:k]
+        found = [
+            replace(one.match, score=_cosine(query, one.vector))
+            for one in self.chunks
+            if (one.collection_id, one.space) == (collection_id, space)
+        ]
+        return sorted(found, key=lambda match: -match.score)[:k]
+
+
+def _cosine(one: bytes, other: bytes) -> float:
+    first, second = np.frombuffer(one, "<f4"), np.frombuffer(other, "<f4")
+    lengths = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
+    return float(first @ second) / lengths

@@ -1,7 +1,7 @@
 """Claims, settlements, gates and publishing for the embedding worker, in memory."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from shared.domain.collections import EmbeddingWork, OnFallback
 from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.errors import SluicewayError
 from shared.domain.ids import AttemptId, JobId, QueueName
-from shared.domain.jobs import JobKind
+from shared.domain.jobs import JobKind, JobStatus
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.usage import TokenUsage
 from shared.domain.views import ErrorView
@@ -17,6 +17,11 @@ from shared.domain.work import (
     Claimed,
     ClaimOutcome,
     ClaimRequest,
+    JobContinues,
+    JobFails,
+    JobStep,
+    JobSucceeds,
+    JobWaits,
     Parking,
     SettledJob,
     Settlement,
@@ -24,7 +29,14 @@ from shared.domain.work import (
 )
 
 ACCEPTED_AT = datetime(2026, 11, 23, 11, 59, tzinfo=UTC)
+JOB = JobId("job_1")
 NOTHING = EmbeddingWork((), 0, None, OnFallback.WAIT)
+_STATUS_AFTER: Mapping[type[JobStep], JobStatus] = {
+    JobSucceeds: JobStatus.SUCCEEDED,
+    JobFails: JobStatus.FAILED,
+    JobContinues: JobStatus.RUNNING,
+    JobWaits: JobStatus.QUEUED,
+}
 
 
 def claim_number(number: int, failures: int = 0) -> Claimed:
@@ -92,9 +104,15 @@ class RecordedSettlement:
 
 @dataclass(slots=True)
 class MemoryEmbeddings:
-    """Implements `EmbeddingRepository` for one job."""
+    """Implements `EmbeddingRepository` for one job.
 
+    Attributes:
+        work: What the job has to embed, before anything was stored.
+    """
+
+    job_id: JobId = JOB
     work: EmbeddingWork = NOTHING
+    status: JobStatus = JobStatus.QUEUED
     is_lease_lost: bool = False
     settled: list[RecordedSettlement] = field(default_factory=list[RecordedSettlement])
     succeeded: list[str] = field(default_factory=list[str])
@@ -102,8 +120,12 @@ class MemoryEmbeddings:
     expired: list[JobId] = field(default_factory=list[JobId])
 
     async def pending(self, job_id: JobId, kind: JobKind) -> EmbeddingWork:
-        del job_id, kind
-        return self.work
+        if job_id != self.job_id:
+            return NOTHING
+        stored = self._stored()
+        left = [one for one in self.work.texts if one.position not in stored]
+        used = self.settled[-1].space.id if stored and kind is JobKind.EMBED else None
+        return replace(self.work, texts=left, space_id=used or self.work.space_id)
 
     async def settle(
         self,
@@ -113,32 +135,49 @@ class MemoryEmbeddings:
         vectors: Sequence[StoredVector],
     ) -> SettledJob:
         del kind
-        if self.is_lease_lost:
+        if any(len(one.vector) != 4 * space.dimensions for one in vectors):
+            raise ValueError(f"a vector has not the {space.dimensions} dimensions of {space.id}")
+        known = {one.settlement.attempt_id for one in self.settled}
+        if self.is_lease_lost or settlement.attempt_id in known:
             return SettledJob(applied=False, outbox=())
         self.settled.append(RecordedSettlement(settlement, space, vectors))
+        self.status = _STATUS_AFTER[type(settlement.step)]
         rows = [OutboxRow(n, one.message) for n, one in enumerate(settlement.messages)]
         return SettledJob(applied=True, outbox=rows, terminal_frame=settlement.terminal_frame)
 
     async def succeed_empty(
         self, job_id: JobId, result_json: str, frame: OutgoingMessage
     ) -> Sequence[OutboxRow]:
-        del job_id
-        self.succeeded.append(result_json)
-        return [OutboxRow(1, frame)]
+        rows = self._end(job_id, JobStatus.SUCCEEDED, frame)
+        self.succeeded += [result_json] * len(rows)
+        return rows
 
     async def fail_unstarted(
         self, job_id: JobId, error: ErrorView, frame: OutgoingMessage
     ) -> Sequence[OutboxRow]:
-        del job_id
-        self.failed.append(error)
-        return [OutboxRow(1, frame)]
+        rows = self._end(job_id, JobStatus.FAILED, frame)
+        self.failed += [error] * len(rows)
+        return rows
 
     async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:
-        self.expired.append(job_id)
-        return [OutboxRow(1, frame)]
+        rows = self._end(job_id, JobStatus.EXPIRED, frame)
+        self.expired += [job_id] * len(rows)
+        return rows
 
-    async def results(self, job_id: JobId) -> tuple[EmbeddingSpace, dict[int, bytes]] | None:
-        raise NotImplementedError(job_id)
+    async def results(self, job_id: JobId) -> tuple[EmbeddingSpace, Mapping[int, bytes]] | None:
+        stored = self._stored()
+        if job_id != self.job_id or not stored:
+            return None
+        return self.settled[-1].space, stored
+
+    def _stored(self) -> dict[int, bytes]:
+        return {one.position: one.vector for each in self.settled for one in each.vectors}
+
+    def _end(self, job_id: JobId, status: JobStatus, frame: OutgoingMessage) -> Sequence[OutboxRow]:
+        if job_id != self.job_id or self.status is not JobStatus.QUEUED:
+            return []
+        self.status = status
+        return [OutboxRow(1, frame)]
 
 
 @dataclass(slots=True)

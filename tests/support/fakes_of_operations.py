@@ -41,6 +41,7 @@ class MemoryGates:
     def __init__(self) -> None:
         self.gates = {queue: Gate(queue, GateState.RUNNING, 1) for queue in WORK_QUEUES}
         self.workers: dict[QueueName, list[WorkerActual]] = {}
+        self.oldest_by_queue: dict[QueueName, datetime] = {}
         self.changes: list[GateChange] = []
         self.reads = 0
         self.is_away = False
@@ -70,7 +71,9 @@ class MemoryGates:
 
     async def overview(self) -> Sequence[QueueOverview]:
         return [
-            QueueOverview(gate, self.workers.get(gate.queue, []), None)
+            QueueOverview(
+                gate, self.workers.get(gate.queue, []), self.oldest_by_queue.get(gate.queue)
+            )
             for gate in self.gates.values()
         ]
 

@@ -16,6 +16,8 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._answering = asyncio.Event()
+        self._answering.set()
 
     @property
     def url(self) -> str:
@@ -35,28 +37,37 @@ class Proxy:
             self._server = None
         for writer in [*self._writers]:
             writer.transport.abort()
-        self._flowing.set()
+        self.flow()
 
     def stall(self) -> None:
         """Keep connections and pass nothing on, as under a memory alarm."""
         self._flowing.clear()
 
+    def hold_answers(self) -> None:
+        """Pass on what clients say, and nothing of what the server says: no confirm arrives."""
+        self._answering.clear()
+
     def flow(self) -> None:
         """Pass on what was held and what follows."""
         self._flowing.set()
+        self._answering.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = self._parts.hostname, self._parts.port
         upstream_reader, upstream_writer = await asyncio.open_connection(host, port)
         await asyncio.gather(
-            self._pass_on(reader, upstream_writer), self._pass_on(upstream_reader, writer)
+            self._pass_on(reader, upstream_writer, self._flowing),
+            self._pass_on(upstream_reader, writer, self._flowing, self._answering),
         )
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *gates: asyncio.Event
+    ) -> None:
         self._writers.add(writer)
         with suppress(OSError):
             while chunk := await reader.read(65536):
-                await self._flowing.wait()
+                for gate in gates:
+                    await gate.wait()
                 writer.write(chunk)
                 await writer.drain()
         self._writers.discard(writer)

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings
 from cli.local_stack.broker import PrivateBroker
 from cli.local_stack.broker_programs import find_broker_programs
 from cli.local_stack.database import EmbeddedDatabase
-from cli.local_stack.servers import BrokerAddress
+from cli.local_stack.servers import BrokerAddress, usual_management_url
 from tests.support.containers import broker_container, database_container
 
 ResultT = TypeVar("ResultT")
@@ -36,6 +36,31 @@ class ServerChoice(BaseSettings):
     rabbitmq_url: str = Field(default="", alias="TEST_RABBITMQ_URL")
     rabbitmq_management_url: str = Field(default="", alias="TEST_RABBITMQ_MANAGEMENT_URL")
     database_url: str = Field(default="", alias="TEST_DATABASE_URL")
+
+    def external_broker(self) -> BrokerAddress:
+        """Return the named broker; its management API has the same login, unless told otherwise.
+
+        Raises:
+            ValueError: None is named.
+        """
+        if not self.rabbitmq_url:
+            raise ValueError("TEST_SERVICES=external needs TEST_RABBITMQ_URL")
+        usual = usual_management_url(self.rabbitmq_url)
+        named = urlsplit(self.rabbitmq_management_url or usual)
+        if not named.username:
+            login = urlsplit(usual).netloc.rpartition("@")[0]
+            named = named._replace(netloc=f"{login}@{named.netloc}")
+        return BrokerAddress(self.rabbitmq_url, urlunsplit(named))
+
+    def external_database(self) -> str:
+        """Return the named database; tests make databases of their own beside it.
+
+        Raises:
+            ValueError: None is named.
+        """
+        if not self.database_url:
+            raise ValueError("TEST_SERVICES=external needs TEST_DATABASE_URL")
+        return self.database_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +86,7 @@ def broker_server(choice: ServerChoice, folder: Path) -> Generator[BrokerAddress
     """Give a broker for the time of the block."""
     match choice.services:
         case "external":
-            yield BrokerAddress(choice.rabbitmq_url, choice.rabbitmq_management_url)
+            yield choice.external_broker()
         case "containers":
             with broker_container() as address:
                 yield address
@@ -81,7 +106,7 @@ def database_server(choice: ServerChoice, folder: Path) -> Generator[str]:
     """Give the address of an empty database for the time of the block."""
     match choice.services:
         case "external":
-            yield choice.database_url
+            yield choice.external_database()
         case "containers":
             with database_container() as address:
                 yield address

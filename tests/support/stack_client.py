@@ -100,19 +100,25 @@ class StackClient:
     async def finished(
         self, job_id: str, *, tier: str = "paid", seconds: float = _PATIENCE_SECONDS
     ) -> JobBody:
-        """Return the job once it is over; an API that is away is asked again."""
+        """Return the job once it is over; an API or a database that is away is asked again."""
         deadline = time.monotonic() + seconds
         while True:
-            try:
-                job = await self.job(job_id, tier=tier)
-            except httpx.TransportError as error:
-                seen = repr(error)
-            else:
-                if job.status in FINAL_STATUSES:
-                    return job
-                seen = repr(job)
-            assert time.monotonic() < deadline, f"not over within {seconds} s: {seen}"
+            seen = await self._job_or_why_not(job_id, tier)
+            if isinstance(seen, JobBody) and seen.status in FINAL_STATUSES:
+                return seen
+            assert time.monotonic() < deadline, f"not over within {seconds} s: {seen!r}"
             await asyncio.sleep(_POLL_SECONDS)
+
+    async def _job_or_why_not(self, job_id: str, tier: str) -> JobBody | str:
+        url = f"{self.ready.api}/v1/jobs/{job_id}"
+        try:
+            answer = await self.http.get(url, headers=self.login(tier))
+        except httpx.TransportError as error:
+            return repr(error)
+        if answer.status_code == 503 and "retry-after" in answer.headers:
+            return answer.text
+        assert answer.status_code == 200, answer.text
+        return JobBody.model_validate_json(answer.content)
 
     async def queue(self, name: str) -> QueueBody:
         """Read a queue."""

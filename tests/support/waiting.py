@@ -9,9 +9,12 @@ _POLL_SECONDS = 0.02
 
 
 async def wait_until(
-    condition: Callable[[], bool | Awaitable[bool]], deadline_seconds: float = 10.0
+    condition: Callable[[], bool | Awaitable[bool]],
+    deadline_seconds: float = 10.0,
+    *,
+    poll_seconds: float = _POLL_SECONDS,
 ) -> None:
-    """Wait until a plain or async condition holds.
+    """Wait until a plain or async condition holds, asking every `poll_seconds`.
 
     Raises:
         TimeoutError: It did not hold within `deadline_seconds`.
@@ -20,7 +23,7 @@ async def wait_until(
     while not await _holds(condition):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {deadline_seconds} s: {inspect.getsource(condition)}")
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(poll_seconds)
 
 
 async def _holds(condition: Callable[[], bool | Awaitable[bool]]) -> bool:

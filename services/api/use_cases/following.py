@@ -136,8 +136,7 @@ class Following:
 
         Events that are there at the same time come together.
         """
-        if first := await self._from(self._first):
-            yield first
+        yield await self._from(self._first)
         while not self.is_over:
             received = await self._watch.next(_IDLE_SECONDS)
             if received is Missed.CLOSED:

@@ -9,10 +9,8 @@ from typing import assert_never
 from services.embedding_worker.policies.after_failure import (
     AfterFailure,
     FailureFacts,
-    GiveUp,
     Halve,
     NextTarget,
-    TryLater,
     after_failure,
 )
 from services.embedding_worker.policies.batches import hold_usd
@@ -27,6 +25,7 @@ from services.embedding_worker.use_cases.settlements import (
 from shared.domain.budgets import scopes_of
 from shared.domain.catalog import Operation
 from shared.domain.errors import ProviderFailure, ProviderPermanentError, ProviderTransientError
+from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.outgoing import DelayedMessage
 from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall

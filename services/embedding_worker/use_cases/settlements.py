@@ -7,12 +7,13 @@ from decimal import Decimal
 
 from pydantic import JsonValue
 
-from services.embedding_worker.policies.after_failure import AfterFailure, GiveUp, TryLater
+from services.embedding_worker.policies.after_failure import AfterFailure
 from services.embedding_worker.policies.batches import Batch
 from services.embedding_worker.policies.targets import Target
 from services.embedding_worker.use_cases.job_run import Order
 from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.errors import ProviderFailure
+from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.ids import JobId
 from shared.domain.jobs import AttemptOutcome, Waiting, WaitingReason
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage

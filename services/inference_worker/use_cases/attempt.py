@@ -11,9 +11,7 @@ from pydantic import JsonValue
 
 from services.inference_worker.policies.after_failure import (
     FailureFacts,
-    GiveUp,
     NextCandidate,
-    TryLater,
     after_failure,
 )
 from services.inference_worker.use_cases.answer_stream import AnswerStream, StreamPorts
@@ -21,6 +19,7 @@ from services.inference_worker.use_cases.calling import Answered, Broke, CallPro
 from shared.domain.access import Caller
 from shared.domain.catalog import Operation
 from shared.domain.errors import ProviderFailure
+from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.ids import AttemptId
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.pricing import PriceRow

@@ -61,6 +61,18 @@ PLANTED = {
         "services/api/database.py",
         "import aio_pika",
     ),
+    "A service loads no library that only others need: its start is mostly loading": (
+        "services/api/parts.py",
+        "import rich",
+    ),
+    "API and aggregator call no provider, and load no provider's library": (
+        "services/cost_aggregator/subscribers.py",
+        "import httpx",
+    ),
+    "Workers answer health checks without a web framework": (
+        "services/inference_worker/subscribers.py",
+        "import starlette",
+    ),
     "Only composition roots read settings; two adapters take a settings group as a parameter": (
         "shared/persistence/engine.py",
         "import shared.settings",

@@ -2,6 +2,7 @@ import os
 import pwd
 import signal
 import stat
+import sys
 from pathlib import Path
 
 import aio_pika
@@ -109,6 +110,17 @@ async def test_the_broker_keeps_its_queues_and_leaves_no_process(tmp_path: Path)
         await channel.declare_queue("kept", passive=True)
     await broker.stop(discard=True)
     assert not (tmp_path / "rabbitmq").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the environment of a process")
+def test_the_broker_looks_for_modules_only_where_they_may_be(tmp_path: Path) -> None:
+    broker = _broker(tmp_path)
+    run(broker.start())
+    plugins = tmp_path / "rabbitmq" / "server" / "plugins"
+    environment = Path(f"/proc/{broker.processes()[-1].pid}/environ").read_bytes()
+    assert f"ERL_LIBS={plugins}\0".encode() in environment
+    assert "rabbitmq_mqtt" not in {path.name.partition("-")[0] for path in plugins.iterdir()}
+    run(broker.stop(discard=True))
 
 
 async def test_a_broker_that_was_killed_starts_again_at_the_same_address(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def _broker(home: Path) -> PrivateBroker:
 async def _interrupt(server: BrokerServer | DatabaseServer, reached: Callable[[], bool]) -> None:
     """Cancel a start at some point, as Ctrl-C does, and stop within 5 s."""
     starting = asyncio.ensure_future(server.start())
-    await wait_until(reached)
+    await wait_until(reached, 30)
     processes = server.processes()
     starting.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -44,23 +44,6 @@ async def _embed(engine: AsyncEngine, ingestion: NewIngestion, number: int = 0) 
     )
 
 
-async def test_a_collection_is_created_once_per_user_and_name(engine: AsyncEngine) -> None:
-    collections = PostgresCollections(engine)
-    first = await collections.put(new_collection())
-    second = await collections.put(new_collection())
-    assert second == first
-    assert await collections.get(USER, "docs") == first
-
-
-async def test_collections_are_listed_by_name_for_their_owner_only(engine: AsyncEngine) -> None:
-    collections = PostgresCollections(engine)
-    for name in ("b", "a"):
-        await collections.put(new_collection(name))
-    assert [one.name for one in await collections.all(USER)] == ["a", "b"]
-    assert await collections.all(UserId("other")) == []
-    assert await collections.get(UserId("other"), "a") is None
-
-
 async def test_what_happens_on_fallback_can_be_changed(engine: AsyncEngine) -> None:
     collections = PostgresCollections(engine)
     created = await collections.put(new_collection())

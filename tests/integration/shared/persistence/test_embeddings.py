@@ -6,11 +6,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.domain.collections import OnFallback, PendingText
+from shared.domain.collections import OnFallback
 from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobKind, JobStatus
-from shared.domain.tokens import estimated_tokens
 from shared.domain.views import ErrorView
 from shared.domain.work import JobContinues, JobSucceeds
 from shared.messages.endings import failure
@@ -29,14 +28,6 @@ from tests.support.embedding_jobs import (
 
 _SUCCEEDS = JobSucceeds('{"count": 2}')
 _ENDED = ErrorView("unknown_price", "no price")
-
-
-async def test_every_text_of_a_new_job_is_pending(engine: AsyncEngine) -> None:
-    job = await submitted(engine, "one", "two")
-    work = await PostgresEmbeddings(engine).pending(job.id, JobKind.EMBED)
-    expected = [PendingText(n, one, estimated_tokens(one)) for n, one in enumerate(("one", "two"))]
-    assert work.texts == expected
-    assert (work.count, work.space_id) == (2, None)
 
 
 async def test_a_text_with_a_vector_is_pending_no_more_and_decides_the_space(
@@ -105,10 +96,6 @@ async def test_results_are_the_vectors_by_position(engine: AsyncEngine) -> None:
     assert (view.status, view.result_json) == (JobStatus.SUCCEEDED, '{"count": 2}')
 
 
-async def test_a_job_without_vectors_has_no_results(engine: AsyncEngine) -> None:
-    assert await PostgresEmbeddings(engine).results(JobId("job_none")) is None
-
-
 @pytest.mark.parametrize("kind", [JobKind.EMBED, JobKind.INGEST])
 async def test_a_settlement_again_stores_nothing(engine: AsyncEngine, kind: JobKind) -> None:
     job = await submitted(engine, "one")
@@ -149,14 +136,6 @@ async def test_many_settlements_at_once_each_store_their_own(engine: AsyncEngine
     await asyncio.gather(*(settle(one.job.id) for one in ingestion.slices))
     assert await Table(engine).count("vectors") == 24
     assert await Table(engine).count("ingestions", "embedded = 24") == 1
-
-
-async def test_a_vector_of_another_width_is_refused(engine: AsyncEngine) -> None:
-    job = await submitted(engine, "one")
-    step = settlement(job.id, await claimed(engine, job.id), _SUCCEEDS)
-    wide = unit_vectors(0, space=TEXT_EMBEDDING_3_SMALL)
-    with pytest.raises(ValueError, match="1024 dimensions of bge-m3"):
-        await PostgresEmbeddings(engine).settle(step, JobKind.EMBED, BGE_M3, wide)
 
 
 async def test_the_database_keeps_another_spaces_vector_out(engine: AsyncEngine) -> None:

@@ -1,6 +1,5 @@
 import asyncio
 
-import numpy as np
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.collections import Collection
@@ -35,18 +34,6 @@ async def _filled(
         vectors,
     )
     return collection
-
-
-async def test_the_nearest_chunk_comes_first_with_its_similarity(engine: AsyncEngine) -> None:
-    collection = await _filled(engine)
-    query = unit_vector(2, lean=0.5)
-    matches = await PostgresVectors(engine).search(collection.id, BGE_M3, query, 2)
-    assert [(one.document_id, one.chunk, one.text) for one in matches] == [
-        ("doc-2", 0, "text 2"),
-        ("doc-3", 0, "text 3"),
-    ]
-    cosines = [1 / np.sqrt(1.25), 0.5 / np.sqrt(1.25)]
-    assert np.allclose([one.score for one in matches], cosines, atol=1e-3)
 
 
 async def test_a_search_finds_fresh_and_promoted_chunks_alike(engine: AsyncEngine) -> None:

@@ -4,16 +4,20 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from pydantic import JsonValue
 
 from services.api.settings import ApiLimits
+from services.api.use_cases.watching import Missed
 from shared.domain.collections import Match
 from shared.domain.embedding_space import BGE_M3
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
 from tests.support.api_bench import ApiBench
+from tests.support.fakes_of_collections import StoredChunk
 from tests.support.waiting import wait_until
 
 VECTOR = struct.pack("<1024f", 0.5, *[0.25] * 1023)
+AWAY = struct.pack("<1024f", 1.0, *[0.0] * 1023)
 
 
 async def test_a_collection_is_made_once_and_can_change_its_fallback(bench: ApiBench) -> None:
@@ -107,9 +111,13 @@ async def test_a_wrong_document_is_named(
 
 
 async def test_a_search_embeds_its_query_and_asks_the_store(bench: ApiBench) -> None:
-    bench.vectors.matches = [Match("d1", 0, 0.9, "text", '{"n":1}'), Match("d2", 0, 0.8, "t", None)]
     async with bench.client() as client:
         await client.put("/v1/collections/books")
+        [books] = bench.collections.collections.values()
+        bench.vectors.chunks = [
+            StoredChunk(books.id, BGE_M3, Match("d2", 0, 0.0, "t", None), AWAY),
+            StoredChunk(books.id, BGE_M3, Match("d1", 0, 0.0, "text", '{"n":1}'), VECTOR),
+        ]
         searching = asyncio.create_task(
             client.post("/v1/collections/books/search", json={"query": "which?", "k": 1})
         )
@@ -121,11 +129,9 @@ async def test_a_search_embeds_its_query_and_asks_the_store(bench: ApiBench) -> 
         bench.jobs.set(job.id, status=JobStatus.SUCCEEDED)
         bench.watches.wake()
         answer = await searching
-    assert answer.json() == {
-        "matches": [
-            {"document_id": "d1", "chunk": 0, "score": 0.9, "text": "text", "metadata": {"n": 1}}
-        ]
-    }
+    [match] = answer.json()["matches"]
+    assert match.pop("score") == pytest.approx(1)
+    assert match == {"document_id": "d1", "chunk": 0, "text": "text", "metadata": {"n": 1}}
     assert [(query, k) for _, query, k in bench.vectors.searches] == [(VECTOR, 1)]
 
 
@@ -136,6 +142,49 @@ async def test_a_search_gives_up_with_a_time_to_retry() -> None:
         answer = await client.post("/v1/collections/books/search", json={"query": "x"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"] == "5"
+
+
+async def test_a_search_that_the_stopping_server_ends_may_be_repeated(bench: ApiBench) -> None:
+    async with bench.client() as client:
+        await client.put("/v1/collections/books")
+        searching = asyncio.create_task(
+            client.post("/v1/collections/books/search", json={"query": "x"})
+        )
+        await wait_until(lambda: bool(bench.watches.open))
+        bench.watches.open[0].miss(Missed.CLOSED)
+        answer = await searching
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+
+
+async def test_a_search_whose_query_got_no_vector_may_be_repeated(bench: ApiBench) -> None:
+    async with bench.client() as client:
+        await client.put("/v1/collections/books")
+        searching = asyncio.create_task(
+            client.post("/v1/collections/books/search", json={"query": "x"})
+        )
+        await wait_until(lambda: bool(bench.watches.open))
+        bench.jobs.set(bench.jobs.submitted[0].id, status=JobStatus.FAILED)
+        bench.watches.wake()
+        answer = await searching
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+    assert bench.vectors.searches == []
+
+
+async def test_an_unknown_ingestion_is_not_found(bench: ApiBench) -> None:
+    async with bench.client() as client:
+        answer = await client.get("/v1/ingestions/ing_none")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_an_embed_job_whose_vectors_are_gone_has_its_stored_result(bench: ApiBench) -> None:
+    stored: JsonValue = {"embedding_space": "bge-m3", "dimensions": 1024, "count": 1}
+    async with bench.client() as client:
+        job_id = JobId(
+            (await client.post("/v1/embeddings/jobs", json={"input": ["a"]})).json()["id"]
+        )
+        bench.jobs.finish(job_id, stored)
+        result = (await client.get(f"/v1/jobs/{job_id}")).json()["result"]
+    assert result == stored
 
 
 async def test_an_embed_jobs_result_has_its_vectors(bench: ApiBench) -> None:

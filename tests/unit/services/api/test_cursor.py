@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import orjson
@@ -10,9 +9,8 @@ import pytest
 
 from services.api.use_cases.cursor import Cursor, Reread
 from shared.domain.catalog import Provider
-from shared.domain.gates import CHAT_FREE
 from shared.domain.ids import AttemptId, JobId
-from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus
+from shared.domain.jobs import AttemptOutcome, JobStatus
 from shared.domain.usage import NO_USAGE
 from shared.domain.views import AttemptView, JobView, StreamState
 from shared.messages.frames import (
@@ -23,34 +21,14 @@ from shared.messages.frames import (
     JobStatusFrame,
     UsageFrame,
 )
+from tests.support.job_views import NOW, job_view
 
 JOB = JobId("job_1")
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def view(status: JobStatus = JobStatus.RUNNING, attempts: int = 1) -> JobView:
-    return JobView(
-        id=JOB,
-        kind=JobKind.CHAT,
-        status=status,
-        queue=CHAT_FREE,
-        model_requested="auto",
-        created_at=NOW,
-        started_at=None,
-        finished_at=None,
-        deadline=None,
-        waiting=None,
-        result_json=None,
-        error=None,
-        provider=None,
-        model=None,
-        usage=NO_USAGE,
-        cost_usd=Decimal(0),
-        is_fallback=False,
-        latency_ms=None,
-        metadata_json=None,
-        attempts=[attempt(number, number == attempts) for number in range(1, attempts + 1)],
-    )
+    made = [attempt(number, number == attempts) for number in range(1, attempts + 1)]
+    return replace(job_view(JOB, status), attempts=made)
 
 
 def attempt(number: int, last: bool) -> AttemptView:  # noqa: FBT001 - a test's shorthand
@@ -222,3 +200,8 @@ def test_a_status_is_sent_once() -> None:
     running = JobStatusFrame(job_id=JOB, status="running")
     assert cursor.on_state(state(0, ""), None) == [running]
     assert cursor.on_frame(running) == []
+
+
+def test_a_completed_job_without_text_is_sent_as_it_is() -> None:
+    done = completed("").model_copy(update={"result": {"data": []}})
+    assert Cursor(JOB).on_frame(done) == [done]

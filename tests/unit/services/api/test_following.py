@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import orjson
 import pytest
@@ -16,7 +17,14 @@ from services.api.use_cases.watching import Missed, Received, Watch
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId, UserId
 from shared.domain.jobs import JobStatus
-from shared.messages.frames import ErrorFrame, Frame, JobDelta, JobFailed
+from shared.messages.frames import (
+    ErrorFrame,
+    Frame,
+    JobCompleted,
+    JobDelta,
+    JobFailed,
+    UsageFrame,
+)
 from tests.support.api_bench import ApiBench
 from tests.support.waiting import wait_until
 
@@ -149,3 +157,50 @@ async def test_waiting_for_an_end_has_a_limit(bench: ApiBench) -> None:
 
 async def test_a_quiet_watch_says_so() -> None:
     assert await Watch().next(0.001) is Missed.IDLE
+
+
+async def test_a_watcher_may_leave_early(bench: ApiBench) -> None:
+    job_id = await submitted(bench)
+    async with follow_job(bench, []).open(ANN, job_id, Cursor(job_id)) as following:
+        following.leave()
+        assert shown(await all_of(following.events())) == ["job.status"]
+    assert not following.is_over
+
+
+async def test_text_that_was_sent_before_is_not_sent_again(bench: ApiBench) -> None:
+    job_id = await submitted(bench)
+    async with follow_job(bench, []).open(ANN, job_id, Cursor(job_id)) as following:
+        [watch] = bench.watches.open
+        for one in (delta(job_id, 0, "ab"), delta(job_id, 0, "ab"), delta(job_id, 2, "c")):
+            watch.offer(one)
+        stream = following.events()
+        sent = [event for _ in range(3) for event in await anext(stream)]
+    assert shown(sent) == ["job.status", "ab", "c"]
+
+
+async def test_vectors_are_read_from_the_database_when_their_job_is_completed(
+    bench: ApiBench,
+) -> None:
+    async with bench.client() as client:
+        answer = await client.post("/v1/embeddings/jobs", json={"input": ["a"]})
+    job_id = JobId(answer.json()["id"])
+    reasons: list[str] = []
+    async with follow_job(bench, reasons).open(ANN, job_id, Cursor(job_id)) as following:
+        bench.jobs.finish(job_id, {"count": 1})
+        bench.watches.open[0].offer(
+            received(
+                JobCompleted(
+                    job_id=job_id,
+                    attempt=1,
+                    result={"count": 1},
+                    usage=UsageFrame(input_tokens=1, output_tokens=0),
+                    cost_usd=Decimal(0),
+                    provider="openai",
+                    model="m",
+                    is_fallback=False,
+                    latency_ms=1,
+                )
+            )
+        )
+        events = await all_of(following.events())
+    assert (shown(events), reasons) == (["job.status", "job.completed"], ["result"])

@@ -7,8 +7,9 @@ import pytest
 from services.api.use_cases.authenticate import JOBS_SCOPE, Authenticate
 from services.api.use_cases.flushing import GatheredFlush
 from services.api.use_cases.gates import Gates
+from services.api.use_cases.refusals import RefusedError
 from shared.domain.errors import DatabaseUnavailableError
-from shared.domain.gates import CHAT_FREE
+from shared.domain.gates import CHAT_FREE, Gate, GateState
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from tests.support.api_bench import ApiBench
 from tests.support.chat_jobs import CALLER
@@ -53,6 +54,20 @@ async def test_without_a_database_the_last_reading_counts(bench: ApiBench) -> No
     await gates.admit(CHAT_FREE, CALLER)
 
 
+async def test_a_gate_closed_for_good_is_asked_again_after_a_while(bench: ApiBench) -> None:
+    bench.gates.gates[CHAT_FREE] = Gate(CHAT_FREE, GateState.CLOSED, 2)
+    gates = Gates(bench.gates, bench.clock, SECOND, bench.scope_gates)
+    with pytest.raises(RefusedError, match="no reason given") as refused:
+        await gates.admit(CHAT_FREE, CALLER)
+    assert refused.value.retry_after is not None
+
+
+async def test_nothing_to_flush_is_flushed_at_once() -> None:
+    relay = SlowRelay()
+    await GatheredFlush(relay).drain()
+    assert relay.batches == []
+
+
 async def test_what_gathers_while_a_batch_is_under_way_goes_next() -> None:
     relay = SlowRelay()
     flush = GatheredFlush(relay)
@@ -65,6 +80,16 @@ async def test_what_gathers_while_a_batch_is_under_way_goes_next() -> None:
     assert relay.batches == [[1], [2, 3, 4]]
 
 
+async def test_what_nobody_can_take_in_is_left_to_the_outbox() -> None:
+    relay = SlowRelay()
+    flush = GatheredFlush(relay)
+    flush.add([row(number) for number in range(20_000)])
+    flush.add([row(20_000)])
+    relay.go.set()
+    await flush.drain()
+    assert [len(batch) for batch in relay.batches] == [20_000]
+
+
 async def test_remembered_keys_are_bounded(bench: ApiBench) -> None:
     authenticate = Authenticate(
         bench.keys, bench.clock, admin_key="x" * 16, age=SECOND, remembered=1
@@ -73,3 +98,10 @@ async def test_remembered_keys_are_bounded(bench: ApiBench) -> None:
         caller = await authenticate.caller(f"Bearer sk-slw-{name}", JOBS_SCOPE)
         assert caller.user_id == name
     assert bench.keys.lookups == 3
+
+
+async def test_callers_who_ask_together_share_a_look_up(bench: ApiBench) -> None:
+    authenticate = Authenticate(bench.keys, bench.clock, admin_key="x" * 16, age=SECOND)
+    asking = [authenticate.caller("Bearer sk-slw-ann", JOBS_SCOPE) for _ in range(3)]
+    assert {caller.user_id for caller in await asyncio.gather(*asking)} == {"ann"}
+    assert bench.keys.lookups == 1

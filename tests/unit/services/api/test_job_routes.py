@@ -159,3 +159,13 @@ async def test_jobs_are_paged_newest_first(bench: ApiBench) -> None:
     assert [job["id"] for job in rest["data"]] == [ids[0]]
     assert (rest["has_more"], rest["next"], none["data"]) == (False, None, [])
     assert bench.jobs.owners[JobId(ids[0])] == UserId("ann")
+
+
+async def test_a_repeated_request_is_accepted_when_its_job_is_gone(bench: ApiBench) -> None:
+    headers = {"Idempotency-Key": "k-1"}
+    body = {"messages": [{"role": "user", "content": "hello"}]}
+    async with bench.client() as client:
+        first = await client.post("/v1/chat/jobs", json=body, headers=headers)
+        bench.jobs.states.clear()
+        again = await client.post("/v1/chat/jobs", json=body, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])

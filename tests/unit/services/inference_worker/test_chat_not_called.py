@@ -56,9 +56,13 @@ async def test_a_job_without_room_is_parked() -> None:
 
 
 @pytest.mark.parametrize("scope", ["provider:openai", "global"])
-async def test_a_fallback_without_room_starts_anew_by_the_ladder(scope: str) -> None:
+@pytest.mark.parametrize("hours", [9, None])
+async def test_a_fallback_without_room_starts_anew_by_the_ladder(
+    scope: str, hours: int | None
+) -> None:
     world = ChatWorld(llama=Refuses(DOWN))
-    world.claims[1] = NoRoom(scope, world.clock.now() + timedelta(hours=9))
+    until = None if hours is None else world.clock.now() + timedelta(hours=hours)
+    world.claims[1] = NoRoom(scope, until)
     await world.complete_chat(command())
     (given,) = world.attempts.given_back
     assert given.message.exchange == "retry.5s"

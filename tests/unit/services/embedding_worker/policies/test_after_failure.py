@@ -4,13 +4,12 @@ import pytest
 
 from services.embedding_worker.policies.after_failure import (
     FailureFacts,
-    GiveUp,
     Halve,
     NextTarget,
-    TryLater,
     after_failure,
 )
 from shared.domain.errors import FailureAction, ProviderFailure
+from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.retry import MAX_FAILED_ATTEMPTS
 from shared.domain.views import ErrorView
 

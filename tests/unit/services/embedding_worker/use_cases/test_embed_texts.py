@@ -23,9 +23,10 @@ from shared.domain.work import (
 from shared.messages.commands import EmbedTexts
 from shared.messages.events import UsageRecorded
 from shared.messages.frames import FRAME, JobCompleted, JobExpired, JobFailed
-from tests.support.embedding_world import JOB, EmbeddingWorld, FixedRoute
+from tests.support.embedding_world import EmbeddingWorld, FixedRoute
 from tests.support.fake_providers import Refuses, ScriptedEmbeddingModel
 from tests.support.fakes_of_embedding import (
+    JOB,
     MemoryEmbeddings,
     ScriptedAttempts,
     SteppingGate,
@@ -263,6 +264,15 @@ async def test_a_diverted_job_is_claimed_again_as_such() -> None:
     await world.embed()
     assert [request.is_diverted for request in world.attempts.requests] == [False, True]
     assert len(world.embeddings.settled) == 1
+
+
+async def test_a_job_diverted_midway_stays_in_the_space_of_its_vectors() -> None:
+    script = ScriptedAttempts([claim_number(1), Divert(), claim_number(2)])
+    world = EmbeddingWorld(attempts=script)
+    world.has(texts=150)
+    await world.embed()
+    assert [request.is_diverted for request in world.attempts.requests] == [False, False, True]
+    assert {one.space for one in world.embeddings.settled} == {BGE_M3}
 
 
 async def test_a_shut_gate_sends_the_command_away_for_a_while() -> None:

@@ -5,12 +5,11 @@ import pytest
 from services.inference_worker.policies.after_failure import (
     AfterFailure,
     FailureFacts,
-    GiveUp,
     NextCandidate,
-    TryLater,
     after_failure,
 )
 from shared.domain.errors import FailureAction, ProviderFailure
+from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.jobs import OnInterrupt
 from shared.domain.retry import MAX_FAILED_ATTEMPTS
 

@@ -1,6 +1,7 @@
 """Reports over a day, a week or a month."""
 
 from datetime import date, timedelta
+from typing import assert_never
 
 from services.api.schemas.reports import Period, PeriodReport, PeriodSums, period_sums, savings
 from shared.domain.money import ZERO_USD
@@ -51,3 +52,5 @@ def span(period: Period, day: date) -> tuple[date, date]:
         case "monthly":
             next_month = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
             return day.replace(day=1), next_month - timedelta(days=1)
+        case _:
+            assert_never(period)

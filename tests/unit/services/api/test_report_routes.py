@@ -142,6 +142,16 @@ async def test_a_report_is_a_table_for_people(bench: ApiBench) -> None:
     assert lines[-1] == "... and 5 more"
 
 
+async def test_a_table_of_one_day_lists_no_days_and_leaves_nobody_out(bench: ApiBench) -> None:
+    bench.reports.rows = [_row(user="ann", provider="openai", day="2026-11-20")]
+    async with bench.admin() as admin:
+        table = (await admin.get("/v1/admin/reports/daily?date=2026-11-20&format=text")).text
+    lines = table.splitlines()
+    assert lines[0] == "daily report, 2026-11-20 (UTC)"
+    assert lines[-1].startswith("ann")
+    assert not any(line.startswith("day") for line in lines)
+
+
 def test_a_week_begins_on_monday() -> None:
     assert span("weekly", date(2026, 11, 22)) == (date(2026, 11, 16), date(2026, 11, 22))
 

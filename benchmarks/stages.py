@@ -47,6 +47,7 @@ class Bench:
         """Let the simulated provider take so long for the time of the block."""
         simulator = Connection(Target(self.ready.simulator or "", ""))
         await simulator.put("/_control", {"cloudflare": {"latency_ms": milliseconds}})
+        await simulator.close()  # a stage may take longer than the server keeps a connection
         try:
             yield
         finally:

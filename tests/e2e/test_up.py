@@ -95,8 +95,7 @@ def test_no_secret_is_in_a_process_list(stack: RunningStack) -> None:
 def test_the_services_were_loaded_once_and_became_children_of_the_stack(
     stack: RunningStack,
 ) -> None:
-    # Others of this stack may have been killed, and started anew, by themselves.
-    for name in ("inference-2", "embedding-1", "aggregator-1"):
+    for name in ("inference-2", "embedding-1", "aggregator-1"):  # what no test here restarts
         process = Path(f"/proc/{stack.pid_of(name)}")
         assert b"SLUICEWAY_PROCESS_NAME" not in (process / "environ").read_bytes()
         assert f"PPid:\t{stack.process.pid}\n" in (process / "status").read_text()

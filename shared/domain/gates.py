@@ -38,7 +38,7 @@ class Gate:
         reason: A sentence for people.
         actor: Who set it.
         until: When it reopens by itself; None for never.
-        concurrency: With `slowed`, how many jobs one worker may run at a time.
+        concurrency: With `slowed`, how many calls may run at a time, over all workers.
     """
 
     queue: QueueName

@@ -150,7 +150,7 @@ class Unclaimable(StrEnum):
     """Another worker has it; if that worker died, the lease sweeper requeues the job."""
     DEADLINE_PASSED = "deadline_passed"
     GATE_SHUT = "gate_shut"
-    """The queue has just been paused or closed, and this worker has not heard of it yet."""
+    """The queue was shut, or filled up to its cap by others, while the job was on its way here."""
 
 
 @dataclass(frozen=True, slots=True)

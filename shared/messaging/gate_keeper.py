@@ -5,7 +5,8 @@ last state stays, and at boot that is "paused"; only one loop moves gates, so ch
 """
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
@@ -19,6 +20,7 @@ from shared.messaging.gated_queue import GatedQueue
 from shared.messaging.ticking import Ticker, start_rounds
 from shared.ports.gates import GateRepository
 
+_LOOK_AGAIN_SECONDS = 0.25
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -78,12 +80,24 @@ class GateKeeper:
         has_ended = self._loop is not None and self._loop.done()
         return not has_ended and self._queues[queue].lets_work_start
 
-    def slot(self, queue: QueueName) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def slot(self, queue: QueueName) -> AsyncGenerator[None]:
         """Be one of the queue's running jobs; waits while `slowed` allows no more.
 
-        Ask `lets_work_start` inside it: the gate may have shut meanwhile.
+        At most as many jobs as the cap look for room in each worker, so what looking costs does not
+        depend on the backlog; the claim decides. Ask `lets_work_start` inside it: the gate may have
+        shut meanwhile.
+
+        Raises:
+            DatabaseUnavailableError: Nobody knows whether a slowed queue has room.
         """
-        return self._queues[queue].limiter.slot()
+        gated = self._queues[queue]
+        async with gated.limiter.slot():
+            while (cap := gated.cap) is not None:
+                if await self._gates.calls_under_way(queue) < cap:
+                    break
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            yield
 
     async def _run(self) -> None:
         while True:

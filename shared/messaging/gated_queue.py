@@ -44,6 +44,12 @@ class GatedQueue:
         return self._gate is not None and self._gate.lets_work_start
 
     @property
+    def cap(self) -> int | None:
+        """How many calls may run at a time, over all workers; None while nothing limits them."""
+        gate = self._gate
+        return gate.concurrency if gate is not None and gate.desired is GateState.SLOWED else None
+
+    @property
     def report(self) -> QueueActual:
         """What the worker does with the queue now."""
         generation = 0 if self._gate is None else self._gate.generation
@@ -58,7 +64,7 @@ class GatedQueue:
         if gate != self._gate:
             _log.info("gate.obeyed", queue=self._queue, desired=gate.desired, at=gate.generation)
         self._gate = gate
-        self.limiter.set_limit(gate.concurrency if gate.desired is GateState.SLOWED else None)
+        self.limiter.set_limit(self.cap)
         if not gate.lets_work_start:
             self._start_pausing()
         elif self._actual == "paused":

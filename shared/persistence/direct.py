@@ -8,6 +8,7 @@ made once per connection, perhaps while the tables were empty, so plans that onl
 are ruled out.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class DirectConnection:
     def __init__(self, engine: AsyncEngine) -> None:
         self._url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._connection: AsyncConnection | None = None
+        self._opening = asyncio.Lock()
         event.listen(engine.sync_engine, "engine_disposed", self._close)
 
     async def execute(
@@ -88,17 +90,18 @@ class DirectConnection:
             ) from error
 
     async def _opened(self) -> AsyncConnection:
-        connection = self._connection
-        if connection is None or connection.closed:
-            connection = self._connection = await AsyncConnection.connect(
-                self._url,
-                autocommit=True,
-                prepare_threshold=0,
-                connect_timeout=5,
-                application_name="sluiceway",
-            )
-            await connection.execute(_PLANS_BY_KEY, prepare=False)
-        return connection
+        async with self._opening:
+            connection = self._connection
+            if connection is None or connection.closed:
+                connection = self._connection = await AsyncConnection.connect(
+                    self._url,
+                    autocommit=True,
+                    prepare_threshold=0,
+                    connect_timeout=5,
+                    application_name="sluiceway",
+                )
+                await connection.execute(_PLANS_BY_KEY, prepare=False)
+            return connection
 
     def _close(self, _engine: object) -> None:
         if self._connection is not None:

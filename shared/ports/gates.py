@@ -21,6 +21,14 @@ class GateRepository(Protocol):
         """
         ...
 
+    async def calls_under_way(self, queue: QueueName) -> int:
+        """Return how many calls for jobs of a queue run now, over all workers.
+
+        Raises:
+            DatabaseUnavailableError: Nobody knows.
+        """
+        ...
+
     async def report(self, worker: str, actual: Sequence[QueueActual]) -> None:
         """Store what a worker does with its queues, with the time.
 

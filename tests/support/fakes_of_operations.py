@@ -52,6 +52,9 @@ class MemoryGates:
             raise DatabaseUnavailableError("the database did not answer")
         return {queue: self.gates[queue] for queue in queues}
 
+    async def calls_under_way(self, queue: QueueName) -> int:
+        raise NotImplementedError(f"the API does not ask what runs in {queue}")
+
     async def report(self, worker: str, actual: Sequence[QueueActual]) -> None:
         raise NotImplementedError(f"the API reports nothing: {worker} {actual}")
 

@@ -66,6 +66,8 @@ class MemoryGates:
     )
     is_down: bool = False
     reads: int = 0
+    elsewhere: int = 0
+    """Calls that other workers make."""
 
     def move(self, queue: QueueName, desired: GateState, concurrency: int | None = None) -> Gate:
         """Move a gate, one generation on."""
@@ -81,6 +83,11 @@ class MemoryGates:
         self.reads += 1
         self._answer()
         return {queue: self.gates[queue] for queue in queues if queue in self.gates}
+
+    async def calls_under_way(self, queue: QueueName) -> int:
+        """Return what the other workers run; this one counts its own by slots."""
+        self._answer()
+        return self.elsewhere if queue in self.gates else 0
 
     async def report(self, worker: str, actual: Sequence[QueueActual]) -> None:
         """Store what a worker does."""

@@ -32,7 +32,7 @@ _REQUEST = JsonBatch(
 )
 _SCOPE = JsonBatch("scopes", request="bigint", scope="text")
 # Of a scope's gate: a shut one comes before a slowed one, a slowed one before a diverted one. How
-# many calls of a slowed scope run is counted only under that scope's lock: see `claim_slowed`.
+# many calls of a slowed scope or queue run is counted only under its lock: see `claim_slowed`.
 _CLAIM = HotStatement.of(f"""
     WITH request AS MATERIALIZED (SELECT * FROM {_REQUEST.table("r")}),
     scope AS MATERIALIZED (
@@ -60,6 +60,7 @@ _CLAIM = HotStatement.of(f"""
                 WHEN j.status NOT IN ('queued', 'running') THEN 'done'
                 WHEN j.status = 'queued' AND j.deadline <= :now THEN 'deadline_passed'
                 WHEN q.desired IN ('paused', 'closed') THEN 'gate_shut'
+                WHEN q.desired = 'slowed' AND NOT CAST(:is_counted AS boolean) THEN 'slowed'
                 ELSE 'claimable'
             END AS verdict
         FROM request r LEFT JOIN job j ON j.id = r.job_id LEFT JOIN opened_before o
@@ -143,7 +144,7 @@ _CLAIM = HotStatement.of(f"""
 
 @dataclass(frozen=True, slots=True)
 class Slowed:
-    """A scope of the request is slowed: claim it under that scope's lock."""
+    """The job's queue, or a scope of the request, is slowed: claim it under that one's lock."""
 
 
 async def claim_batch(
@@ -175,7 +176,7 @@ async def claim_once(
     Args:
         execute: Commits by itself, or is in the transaction that holds slowed scopes' locks.
         requests: Of one worker.
-        is_counted: Whether slowed scopes have room for all of them.
+        is_counted: Whether slowed queues and scopes have room for all of them.
     """
     first = requests[0]
     scopes = [
@@ -229,7 +230,7 @@ def _outcome(fields: Row, request: ClaimRequest) -> ClaimOutcome | Slowed:
         return _held_up(fields)
     if fields["blocked_by"] is not None:
         return _without_room(fields, request)
-    return Unclaimable(fields["verdict"])
+    return Slowed() if fields["verdict"] == "slowed" else Unclaimable(fields["verdict"])
 
 
 def _held_up(fields: Row) -> NoRoom | Divert | Slowed:

@@ -10,6 +10,7 @@ from shared.domain.ids import QueueName
 from shared.persistence.arrays import Batch
 from shared.persistence.connections import statement, transaction
 from shared.persistence.repositories.gate_changes import change_gates, gate_of
+from shared.persistence.repositories.slowed_claims import running_calls
 from shared.ports.gates import GateChange, QueueOverview, WorkerActual
 
 _DESIRED = text("SELECT * FROM queue_control WHERE queue = ANY(CAST(:queues AS text[]))")
@@ -47,6 +48,11 @@ class PostgresGates:
         async with statement(self._engine) as connection:
             rows = await connection.execute(_DESIRED, {"queues": list(queues)})
             return {QueueName(row["queue"]): gate_of(row) for row in rows.mappings()}
+
+    async def calls_under_way(self, queue: QueueName) -> int:
+        """Return how many calls for jobs of a queue run now, over all workers."""
+        async with statement(self._engine) as connection:
+            return await running_calls(connection, "global", queue)
 
     async def report(self, worker: str, actual: Sequence[QueueActual]) -> None:
         """Store what a worker does with its queues."""

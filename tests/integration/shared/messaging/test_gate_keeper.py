@@ -199,6 +199,33 @@ async def test_a_slowed_queue_runs_no_more_than_its_cap(
         await wait_until(lambda: len(worker.begun) == 6)
 
 
+async def test_a_slowed_queue_waits_for_room_that_others_take(
+    declared_url: str, channel: AbstractRobustChannel, gates: MemoryGates
+) -> None:
+    gates.elsewhere = 2
+    gates.move(CHAT_FREE, GateState.SLOWED, concurrency=2)
+    async with _started(declared_url, gates, SOON) as worker:
+        await _publish(channel, "a")
+        await wait_until(lambda: _in_flight(gates) == 1)
+        reads = gates.reads
+        await wait_until(lambda: gates.reads > reads + 1)
+        assert worker.begun == []
+        gates.elsewhere = 1
+        await wait_until(lambda: worker.begun == ["a"])
+
+
+async def test_a_worker_that_waits_for_room_can_stop(
+    declared_url: str, channel: AbstractRobustChannel, gates: MemoryGates
+) -> None:
+    gates.elsewhere = 1
+    gates.move(CHAT_FREE, GateState.SLOWED, concurrency=1)
+    async with _started(declared_url, gates, SOON) as worker:
+        await _publish(channel, "a")
+        await wait_until(lambda: _in_flight(gates) == 1)
+        await worker.keeper.drain()
+        assert not worker.keeper.lets_work_start(CHAT_FREE)
+
+
 async def test_a_gate_without_a_row_stays_shut(declared_url: str) -> None:
     gates = MemoryGates()
     async with _started(declared_url, gates, SOON) as worker:

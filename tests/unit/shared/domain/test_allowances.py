@@ -11,29 +11,12 @@ from shared.domain.pricing import (
     Allowance,
     AllowanceUnit,
     DailyAllowance,
-    ModelKind,
     PriceBook,
-    PriceRow,
     charge,
 )
 from shared.domain.usage import TokenUsage
+from tests.support.price_rows import LLAMA, LUNA
 
-LLAMA = PriceRow(
-    provider=Provider.CLOUDFLARE,
-    model="llama",
-    kind=ModelKind.CHAT,
-    input_usd_per_million=Decimal("0.045"),
-    output_usd_per_million=Decimal("0.384"),
-    neurons_per_million_input=Decimal(4119),
-    neurons_per_million_output=Decimal(34868),
-)
-LUNA = PriceRow(
-    provider=Provider.OPENAI,
-    model="luna",
-    kind=ModelKind.CHAT,
-    input_usd_per_million=Decimal("0.1"),
-    output_usd_per_million=Decimal("0.5"),
-)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 

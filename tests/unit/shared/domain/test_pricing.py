@@ -15,16 +15,7 @@ from shared.domain.pricing import (
     worst_case_usd,
 )
 from shared.domain.usage import NO_USAGE, TokenUsage
-
-LLAMA = PriceRow(
-    provider=Provider.CLOUDFLARE,
-    model="llama",
-    kind=ModelKind.CHAT,
-    input_usd_per_million=Decimal("0.045"),
-    output_usd_per_million=Decimal("0.384"),
-    neurons_per_million_input=Decimal(4119),
-    neurons_per_million_output=Decimal(34868),
-)
+from tests.support.price_rows import LLAMA
 
 
 def luna(

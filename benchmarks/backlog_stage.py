@@ -14,7 +14,7 @@ import psycopg
 from benchmarks.report import percentile
 from benchmarks.stages import Bench
 from shared.domain.budgets import scopes_of
-from shared.domain.catalog import Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, Tier
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
 from shared.domain.work import Claimed, ClaimRequest
 from shared.persistence.engine import create_engine
@@ -174,11 +174,11 @@ def _request(job_id: JobId, attempt_id: AttemptId) -> ClaimRequest:
         attempt_id=attempt_id,
         worker="backlog-bench",
         lease=timedelta(seconds=300),
-        provider=Provider.CLOUDFLARE,
+        provider=CLOUDFLARE,
         model="model",
         price_id="price",
         hold_usd=Decimal("0.000000000001"),
         is_fallback=False,
-        scopes=[str(scope) for scope in scopes_of(Tier.FREE, user, key, Provider.CLOUDFLARE)],
+        scopes=[str(scope) for scope in scopes_of(Tier.FREE, user, key, CLOUDFLARE)],
         now=datetime.now(UTC),  # noqa: TID251 - a benchmark is its own composition root
     )

@@ -13,7 +13,7 @@ from benchmarks.cpu import CpuReading
 from benchmarks.report import Measured
 from benchmarks.stages import Bench, until
 from shared.domain.access import Caller
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, Operation, Tier
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.usage import TokenUsage
@@ -67,7 +67,7 @@ def _event(ids: RandomIds, number: int) -> tuple[str, bytes]:
         job_id=JobId(ids.new("job")),
         caller=Caller(UserId(user), KeyId(user), Tier.PAID, frozenset()),
         operation=Operation.CHAT,
-        provider=Provider.CLOUDFLARE,
+        provider=CLOUDFLARE,
         model="@cf/meta/llama-3.1-8b-instruct-fast",
         price_id="benchmark",
         hold_usd=Decimal("0.001"),

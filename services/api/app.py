@@ -46,10 +46,12 @@ from services.api.use_cases.period_reports import PeriodReports
 from services.api.use_cases.read_jobs import CancelJob, ReadJobs
 from services.api.use_cases.reconciling import Reconciling
 from services.api.use_cases.results import Results
+from services.api.use_cases.scopes import ReadScope
 from services.api.use_cases.search import QueryVectors, Search
 from services.api.use_cases.submit_chat import SubmitChat
 from services.api.use_cases.submit_embeddings import SubmitEmbeddings
 from services.api.use_cases.submitting import Acceptance
+from shared.domain.routing import providers_of
 
 _TITLE: Final = "Sluiceway"
 _VERSION: Final = "1"
@@ -154,8 +156,9 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
     queues = AdminQueues(
         parts.stores.gate_administration, parts.broker.depths, parts.broker.hint, parts.clock
     )
-    budgets = AdminBudgets(parts.stores.budgets, parts.broker.hint)
-    scopes = AdminScopes(parts.stores.scope_gates, parts.clock)
+    read_scope = ReadScope(providers_of(parts.routing))
+    budgets = AdminBudgets(parts.stores.budgets, parts.broker.hint, read_scope)
+    scopes = AdminScopes(parts.stores.scope_gates, parts.clock, read_scope)
     audit = AdminAudit(parts.stores.audit)
     alerts = AdminAlerts(parts.stores.alerts, parts.ids, parts.limits.alert_patience)
     return [

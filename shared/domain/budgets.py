@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
-from shared.domain.catalog import Provider, Tier
+from shared.domain.catalog import PROVIDER_NAME, Provider, Tier
 from shared.domain.gates import CHAT_PREMIUM, EMBED_BULK, WORK_QUEUES, GateState
 from shared.domain.ids import KeyId, QueueName, UserId
 from shared.domain.money import ZERO_USD, decimal_string
@@ -27,10 +27,7 @@ class ScopeKind(StrEnum):
     PROVIDER = "provider"
 
 
-_CLOSED_VALUES: Mapping[ScopeKind, Collection[str]] = {
-    ScopeKind.TIER: tuple(Tier),
-    ScopeKind.PROVIDER: tuple(Provider),
-}
+_CLOSED_VALUES: Mapping[ScopeKind, Collection[str]] = {ScopeKind.TIER: tuple(Tier)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class BudgetScope:
         value: That attribute's value; empty for `global`.
 
     Raises:
-        ValueError: The value is missing, superfluous, or no tier or provider.
+        ValueError: The value is missing, superfluous, no tier, or no provider's name.
     """
 
     kind: ScopeKind
@@ -56,6 +53,8 @@ class BudgetScope:
             raise ValueError(
                 f"budget scope {str(self)!r}: {self.kind} is one of {', '.join(allowed)}"
             )
+        if self.kind is ScopeKind.PROVIDER and not PROVIDER_NAME.fullmatch(self.value):
+            raise ValueError(f"budget scope {str(self)!r}: this cannot be a provider's name")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.value}" if self.value else str(self.kind)

@@ -1,6 +1,8 @@
 """The closed sets that name who asks, what is asked and who answers."""
 
+import re
 from enum import StrEnum
+from typing import NewType
 
 
 class Tier(StrEnum):
@@ -11,11 +13,12 @@ class Tier(StrEnum):
     PREMIUM = "premium"
 
 
-class Provider(StrEnum):
-    """Whose API answered."""
-
-    CLOUDFLARE = "cloudflare"
-    OPENAI = "openai"
+Provider = NewType("Provider", str)
+"""Whose API answered: one of the two below, or a compatible server that the routing table names."""
+CLOUDFLARE = Provider("cloudflare")
+OPENAI = Provider("openai")
+PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+"""How a provider is written."""
 
 
 class Operation(StrEnum):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.ids import SpaceId
 
 
@@ -30,11 +30,11 @@ class EmbeddingSpace:
 
 
 BGE_M3 = EmbeddingSpace(
-    SpaceId("bge-m3"), Provider.CLOUDFLARE, "@cf/baai/bge-m3", "2026-10", 1024, normalised=True
+    SpaceId("bge-m3"), CLOUDFLARE, "@cf/baai/bge-m3", "2026-10", 1024, normalised=True
 )
 TEXT_EMBEDDING_3_SMALL = EmbeddingSpace(
     SpaceId("text-embedding-3-small"),
-    Provider.OPENAI,
+    OPENAI,
     "text-embedding-3-small",
     "1",
     1536,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.errors import InvoiceError
 from shared.domain.pricing import NEURON_USD
 
@@ -31,8 +31,8 @@ _DAY_COLUMNS = (
     "charge_period_start",
 )
 _MODEL_COLUMNS: Mapping[Provider, Sequence[str]] = {
-    Provider.OPENAI: ("line_item", "model", "snapshot_id"),
-    Provider.CLOUDFLARE: ("model", "model_id", "modelid", "model_name"),
+    OPENAI: ("line_item", "model", "snapshot_id"),
+    CLOUDFLARE: ("model", "model_id", "modelid", "model_name"),
 }
 _COST_COLUMNS = ("amount_value", "cost_usd", "cost", "amount", "amount_usd", "billedcost")
 _NEURON_COLUMNS = ("neurons", "total_neurons", "totalneurons", "sum_totalneurons")
@@ -126,7 +126,7 @@ def _columns(provider: Provider, header: Sequence[str]) -> _Columns:
     if model is None:
         wanted = " or ".join(_MODEL_COLUMNS[provider][:2])
         raise InvoiceError(f"line 1: no column for the model; name one {wanted}")
-    if cost is None and (neurons is None or provider is not Provider.CLOUDFLARE):
+    if cost is None and (neurons is None or provider != CLOUDFLARE):
         raise InvoiceError(f"line 1: no column for the cost; name one {_COST_COLUMNS[0]} or cost")
     return _Columns(day, model, cost, neurons, place(_CURRENCY_COLUMNS))
 

@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import OPENAI, Operation, Tier
 from shared.domain.pricing import PriceBook
 from shared.domain.routing import RoutingTable
 
@@ -43,7 +43,7 @@ def reference_prices(table: RoutingTable, book: PriceBook) -> Sequence[Reference
     return [
         price
         for (tier, operation), route in table.routes.items()
-        for candidate in [c for c in route.every_candidate if c.provider is Provider.OPENAI][:1]
+        for candidate in [c for c in route.every_candidate if c.provider == OPENAI][:1]
         for price in _prices(tier, operation, candidate.model, book)
     ]
 
@@ -52,7 +52,7 @@ def _prices(
     tier: Tier, operation: Operation, model: str, book: PriceBook
 ) -> Sequence[ReferencePrice]:
     rows = sorted(
-        (row for row in book.rows if (row.provider, row.model) == (Provider.OPENAI, model)),
+        (row for row in book.rows if (row.provider, row.model) == (OPENAI, model)),
         key=lambda row: row.effective_from or date.min,
     )
     return [

@@ -6,13 +6,15 @@ every name in it leads to a model.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 
 from shared.domain.catalog import Operation, Provider, Tier
 from shared.domain.errors import RoutingTableError, UnknownModelError, UnknownPriceError
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow, as_called
 from shared.domain.provider_calls import OptionValue
+from shared.domain.rate_limits import RateLimit
 
 AUTO = "auto"
 """The model name that leaves the choice to the table."""
@@ -43,6 +45,19 @@ class Candidate:
         return f"{self.provider}/{self.model}"
 
 
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """A second request to the next candidate while the first one has not begun to answer.
+
+    Attributes:
+        after: How long the first one is waited for.
+        daily_cap_usd: What second requests may cost a UTC day, over all workers.
+    """
+
+    after: timedelta
+    daily_cap_usd: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Who answers one operation of one tier.
@@ -51,16 +66,24 @@ class Route:
         inside_rollout: Candidates in order, for users inside the rollout.
         outside_rollout: Candidates in order, for the others.
         on_request: Candidates that answer only when a caller asks for their model.
+        divert: Who is asked first while a budget asks for the cheaper route; None for whoever
+            costs least.
+        hedge: When a second candidate is asked beside the first; None for never.
     """
 
     inside_rollout: tuple[Candidate, ...]
     outside_rollout: tuple[Candidate, ...]
     on_request: tuple[Candidate, ...] = ()
+    divert: Candidate | None = None
+    hedge: Hedge | None = None
 
     @property
     def every_candidate(self) -> tuple[Candidate, ...]:
         """Return each candidate once: also the models that a caller may ask for."""
-        return tuple(dict.fromkeys(self.inside_rollout + self.outside_rollout + self.on_request))
+        diverted = () if self.divert is None else (self.divert,)
+        return tuple(
+            dict.fromkeys(self.inside_rollout + self.outside_rollout + self.on_request + diverted)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +93,9 @@ class RoutingTable:
     Attributes:
         routes: One per tier and operation.
         aliases: Model name by alias: retired models and `premium`.
+        servers: Base URL of each server with OpenAI's API that is a provider of its own.
+        limits: How fast providers may be called.
+        successors: Who takes over from a candidate whose model is retired.
 
     Raises:
         RoutingTableError: A route is missing, empty or names a model twice, or an alias hides a
@@ -78,6 +104,9 @@ class RoutingTable:
 
     routes: Mapping[tuple[Tier, Operation], Route]
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    servers: Mapping[Provider, str] = field(default_factory=lambda: MappingProxyType({}))
+    limits: tuple[RateLimit, ...] = ()
+    successors: Mapping[Candidate, Candidate] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         for tier in Tier:
@@ -94,7 +123,12 @@ class RoutingTable:
 def routed(table: RoutingTable) -> tuple[Candidate, ...]:
     """Return every candidate of the table once."""
     every = (candidate for route in table.routes.values() for candidate in route.every_candidate)
-    return tuple(dict.fromkeys(every))
+    return tuple(dict.fromkeys((*every, *table.successors.values())))
+
+
+def providers_of(table: RoutingTable) -> frozenset[Provider]:
+    """Return every provider that a route may lead to."""
+    return frozenset(candidate.provider for candidate in routed(table))
 
 
 def candidates(

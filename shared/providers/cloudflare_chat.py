@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import httpx
 
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import CLOUDFLARE, Operation
 from shared.domain.provider_calls import ChatCall, ChatEvent, TextDelta
 from shared.providers.answer_progress import AnswerProgress
 from shared.providers.cloudflare_connection import (
@@ -42,7 +42,7 @@ class CloudflareChatModel:
             ProviderTransientError: The model failed, stalled, or its answer was cut.
             ProviderPermanentError: Cloudflare says that the request is wrong.
         """
-        progress = AnswerProgress(Provider.CLOUDFLARE, call)
+        progress = AnswerProgress(CLOUDFLARE, call)
         deadline = Deadline(self._limits)
         with _translated(progress, deadline):
             async with self._connection.post(

@@ -13,7 +13,7 @@ from functools import partial
 import httpx
 import orjson
 
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import CLOUDFLARE, Operation
 from shared.domain.errors import ProviderPermanentError, ProviderTransientError
 from shared.providers.cloudflare_shapes import error_code
 from shared.providers.connection_stack import ConnectionStack
@@ -156,7 +156,7 @@ def refused(
 ) -> ProviderTransientError | ProviderPermanentError:
     """Return the error for a decoded error body."""
     refusal = Refusal(
-        Provider.CLOUDFLARE,
+        CLOUDFLARE,
         operation,
         response.status_code,
         (error_code(body),),

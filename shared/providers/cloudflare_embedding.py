@@ -6,7 +6,7 @@ Invariant: a call that reached the model is booked, also when its answer was los
 import httpx
 
 from shared.domain.assumed_usage import assumed_tokens
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import CLOUDFLARE, Operation
 from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.cloudflare_connection import (
@@ -28,7 +28,7 @@ from shared.providers.limits import Deadline, TimeLimits
 from shared.providers.vectors import vectors_from_numbers
 
 _PADDING_MODEL = "bge-m3"
-_PROVIDER = Provider.CLOUDFLARE
+_PROVIDER = CLOUDFLARE
 
 
 class CloudflareEmbeddingModel:

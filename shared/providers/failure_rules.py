@@ -6,11 +6,11 @@ Sources: Cloudflare's error list (docs, 2026-10) and bodies seen in production, 
 
 from dataclasses import dataclass
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.errors import FailureAction
 
-_CLOUDFLARE = Provider.CLOUDFLARE
-_OPENAI = Provider.OPENAI
+_CLOUDFLARE = CLOUDFLARE
+_OPENAI = OPENAI
 
 _RETRY = FailureAction.RETRY_HERE
 _BACK_OFF = FailureAction.BACK_OFF

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, AsyncStream, omit
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from openai.types.completion_usage import CompletionUsage
 
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import OPENAI, Operation
 from shared.domain.provider_calls import ChatCall, ChatEvent, ChatMessage, TextDelta
 from shared.domain.usage import TokenUsage
 from shared.providers.answer_progress import AnswerProgress
@@ -40,7 +40,7 @@ class OpenAIChatModel:
             ProviderTransientError: The model failed, stalled, or its answer was cut.
             ProviderPermanentError: OpenAI says that the request is wrong.
         """
-        progress = AnswerProgress(Provider.OPENAI, call)
+        progress = AnswerProgress(OPENAI, call)
         deadline = Deadline(self._limits)
         with _translated(progress, deadline):
             async with deadline.waiting():

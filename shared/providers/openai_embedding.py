@@ -11,7 +11,7 @@ import openai
 from openai import AsyncOpenAI, omit
 
 from shared.domain.assumed_usage import assumed_tokens
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import OPENAI, Operation
 from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall
 from shared.domain.usage import TokenUsage
 from shared.providers.errors import own_error
@@ -30,7 +30,7 @@ from shared.providers.openai_errors import sdk_error
 from shared.providers.openai_models import takes_dimensions
 from shared.providers.vectors import vectors_from_base64, vectors_from_numbers
 
-_PROVIDER = Provider.OPENAI
+_PROVIDER = OPENAI
 
 
 class OpenAIEmbeddingModel:

@@ -15,12 +15,12 @@ Invariant: nothing of the SDK leaves `shared.providers`.
 
 import openai
 
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import OPENAI, Operation
 from shared.domain.errors import ProviderPermanentError, ProviderTransientError
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.errors import Refusal, own_error, refusal_error
 
-_PROVIDER = Provider.OPENAI
+_PROVIDER = OPENAI
 
 
 def sdk_error(

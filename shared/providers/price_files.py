@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from shared.domain.catalog import Provider, ServiceTier
+from shared.domain.catalog import PROVIDER_NAME, Provider, ServiceTier
 from shared.domain.errors import PriceBookError
 from shared.domain.pricing import Allowance, AllowanceUnit, ModelKind, PriceBook, PriceRow
 from shared.providers.csv_lines import CsvLine, CsvLines, read_csv
@@ -42,6 +42,9 @@ _Currency = Annotated[Literal["USD"], BeforeValidator(_blank_to_usd)]
 _Text = Annotated[str, Field(min_length=1)]
 
 
+_Provider = Annotated[Provider, Field(pattern=f"^{PROVIDER_NAME.pattern}$")]
+
+
 class _Line(BaseModel):
     """One line of a file; `source` and `as_of` tell people where it was read."""
 
@@ -52,7 +55,7 @@ class _Line(BaseModel):
 
 
 class _PriceLine(_Line):
-    provider: Provider
+    provider: _Provider
     model: _Text
     kind: ModelKind
     input_usd_per_million: _Rate
@@ -109,7 +112,7 @@ class _PriceLine(_Line):
 
 
 class _AllowanceLine(_Line):
-    provider: Provider
+    provider: _Provider
     unit: AllowanceUnit
     amount: _Amount
     per: Literal["day"]

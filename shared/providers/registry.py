@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.ports.providers import ChatModel, EmbeddingModel
 from shared.providers.cloudflare_chat import CloudflareChatModel
 from shared.providers.cloudflare_connection import CloudflareAccount, CloudflareConnection
@@ -50,12 +50,12 @@ def build_providers(
     )
     return Providers(
         chat={
-            Provider.CLOUDFLARE: CloudflareChatModel(connection, limits),
-            Provider.OPENAI: OpenAIChatModel(client, limits),
+            CLOUDFLARE: CloudflareChatModel(connection, limits),
+            OPENAI: OpenAIChatModel(client, limits),
         },
         embedding={
-            Provider.CLOUDFLARE: CloudflareEmbeddingModel(connection, limits),
-            Provider.OPENAI: OpenAIEmbeddingModel(client, limits),
+            CLOUDFLARE: CloudflareEmbeddingModel(connection, limits),
+            OPENAI: OpenAIEmbeddingModel(client, limits),
         },
         _closers=(connection.aclose, client.close),
     )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Provider, Tier
 from shared.domain.errors import RoutingTableError
 from shared.domain.provider_calls import OptionValue
 from shared.domain.routing import Candidate, Route, RoutingTable
@@ -64,16 +64,22 @@ def _parse(path: Path) -> _RoutingFile:
 
 
 def _table(content: _RoutingFile) -> RoutingTable:
-    candidate_by_name = {
-        name: Candidate(part.provider, part.model, MappingProxyType(part.options))
-        for name, part in content.candidates.items()
-    }
+    candidate_by_name = {name: _candidate(name, part) for name, part in content.candidates.items()}
     routes = {
         (tier, operation): _route(f"routes.{tier}.{operation}", part, candidate_by_name)
         for tier, part_by_operation in content.routes.items()
         for operation, part in part_by_operation.items()
     }
     return RoutingTable(MappingProxyType(routes), MappingProxyType(content.aliases))
+
+
+def _candidate(name: str, part: _CandidatePart) -> Candidate:
+    if part.provider not in (CLOUDFLARE, OPENAI):
+        raise RoutingTableError(
+            f"candidates.{name}.provider: no provider {part.provider}; it is one of "
+            f"{CLOUDFLARE}, {OPENAI}"
+        )
+    return Candidate(part.provider, part.model, MappingProxyType(part.options))
 
 
 def _route(place: str, part: _RoutePart, candidate_by_name: Mapping[str, Candidate]) -> Route:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.access import Caller
 from shared.domain.budgets import scopes_of
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, Operation, Tier
 from shared.domain.gates import CHAT_QUEUE_BY_TIER
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
 from shared.domain.jobs import AttemptOutcome, JobKind, OnInterrupt
@@ -130,13 +130,13 @@ def claim_of(
 ) -> ClaimRequest:
     """Return a first claim of a job, under every scope that applies to it."""
     caller = job.caller
-    scopes = scopes_of(caller.tier, caller.user_id, caller.key_id, Provider.CLOUDFLARE)
+    scopes = scopes_of(caller.tier, caller.user_id, caller.key_id, CLOUDFLARE)
     return ClaimRequest(
         job_id=job.id,
         attempt_id=AttemptId(_IDS.new("att")),
         worker=worker,
         lease=LEASE,
-        provider=Provider.CLOUDFLARE,
+        provider=CLOUDFLARE,
         model="model",
         price_id="price",
         hold_usd=hold_usd,

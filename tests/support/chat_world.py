@@ -9,7 +9,7 @@ from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
-from shared.domain.catalog import Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Tier
 from shared.domain.errors import FailureAction, ProviderFailure, UnknownModelError
 from shared.domain.ids import JobId, KeyId, UserId
 from shared.domain.jobs import OnInterrupt
@@ -29,21 +29,21 @@ from tests.support.messaging import ListPublisher
 JOB_ID = JobId("job_1")
 WORKER = "worker-1"
 REQUEST = '{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 50}'
-LLAMA = Candidate(Provider.CLOUDFLARE, "llama")
-LUNA = Candidate(Provider.OPENAI, "luna", {"reasoning_effort": "none"})
+LLAMA = Candidate(CLOUDFLARE, "llama")
+LUNA = Candidate(OPENAI, "luna", {"reasoning_effort": "none"})
 DOWN = ProviderFailure("3040", "out of capacity", FailureAction.FALL_BACK)
 BAD_REQUEST = ProviderFailure("5006", "the request is wrong", FailureAction.FAIL)
 PRICES = PriceBook(
     [
         PriceRow(
-            provider=Provider.CLOUDFLARE,
+            provider=CLOUDFLARE,
             model="llama",
             kind=ModelKind.CHAT,
             neurons_per_million_input=Decimal(4119),
             neurons_per_million_output=Decimal(34868),
         ),
         PriceRow(
-            provider=Provider.OPENAI,
+            provider=OPENAI,
             model="luna",
             kind=ModelKind.CHAT,
             input_usd_per_million=Decimal("0.1"),
@@ -87,7 +87,7 @@ def routed_to_both(job: CompleteChat) -> Sequence[Candidate]:
     if job.model == "unknown":
         raise UnknownModelError("model 'unknown' is not offered")
     if job.model == "unpriced":
-        return [Candidate(Provider.OPENAI, "unpriced")]
+        return [Candidate(OPENAI, "unpriced")]
     return [LLAMA] if job.model == "llama" else [LLAMA, LUNA]
 
 
@@ -106,8 +106,8 @@ class ChatWorld:
         self.attempts = RecordingAttempts(self.claims)
         self.frames, self.relay, self.publisher = FrameLog(), RecordingRelay(), ListPublisher()
         self.models = {
-            Provider.CLOUDFLARE: ScriptedChatModel([self.llama], Provider.CLOUDFLARE),
-            Provider.OPENAI: ScriptedChatModel([self.luna], Provider.OPENAI),
+            CLOUDFLARE: ScriptedChatModel([self.llama], CLOUDFLARE),
+            OPENAI: ScriptedChatModel([self.luna], OPENAI),
         }
         self.complete_chat = CompleteChatJob(
             ChatPorts(self.attempts, self.relay, self.publisher, self.gate, self.clock, self.ids),

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE
 from shared.domain.errors import (
     ProviderFailure,
     ProviderPermanentError,
@@ -43,7 +43,7 @@ def counts(prompt: int, completion: int, neurons: float) -> dict[str, float]:
 
 async def events(providers: Providers, call: ChatCall = CALL) -> list[ChatEvent]:
     """Return everything a chat call yields."""
-    return [event async for event in providers.chat[Provider.CLOUDFLARE].stream(call)]
+    return [event async for event in providers.chat[CLOUDFLARE].stream(call)]
 
 
 async def answer(providers: Providers, call: ChatCall = CALL) -> tuple[str, ChatFinished]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from services.embedding_worker.use_cases.attempt import BatchAttempt
 from services.embedding_worker.use_cases.embed_texts import EmbedJob
 from services.embedding_worker.use_cases.ports import Identity, Ports
-from shared.domain.catalog import Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Tier
 from shared.domain.collections import EmbeddingWork, OnFallback, PendingText
 from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
 from shared.domain.errors import (
@@ -97,7 +97,7 @@ class EmbeddingWorld:
         ports = Ports(
             attempts=self.attempts,
             embeddings=self.embeddings,
-            models={Provider.CLOUDFLARE: self.cloudflare, Provider.OPENAI: self.openai},
+            models={CLOUDFLARE: self.cloudflare, OPENAI: self.openai},
             committed=self.broker,
             publisher=self.broker,
             frames=self.frames,

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from shared.domain.assumed_usage import assumed_prompt_tokens, assumed_tokens
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, Provider
 from shared.domain.errors import ProviderFailure
 from shared.domain.provider_calls import (
     ChatCall,
@@ -66,7 +66,7 @@ class ScriptedChatModel:
     """
 
     script: Iterable[ChatStep] = ()
-    provider: Provider = Provider.CLOUDFLARE
+    provider: Provider = CLOUDFLARE
     calls: list[ChatCall] = field(default_factory=list[ChatCall])
     streams_open: int = 0
 

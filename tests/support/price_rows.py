@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.pricing import ModelKind, PriceRow
 
 LLAMA = PriceRow(
-    provider=Provider.CLOUDFLARE,
+    provider=CLOUDFLARE,
     model="llama",
     kind=ModelKind.CHAT,
     input_usd_per_million=Decimal("0.045"),
@@ -15,7 +15,7 @@ LLAMA = PriceRow(
     neurons_per_million_output=Decimal(34868),
 )
 LUNA = PriceRow(
-    provider=Provider.OPENAI,
+    provider=OPENAI,
     model="luna",
     kind=ModelKind.CHAT,
     input_usd_per_million=Decimal("0.1"),

@@ -3,7 +3,7 @@
 from services.api.schemas.money import BudgetList, BudgetView, budget_view
 from services.api.schemas.requests import BudgetBody, ThresholdBody
 from services.api.use_cases.refusals import invalid, not_found
-from services.api.use_cases.scopes import read_scope
+from services.api.use_cases.scopes import ReadScope
 from shared.domain.access import Caller
 from shared.domain.budgets import Budget, BudgetScope, Threshold, Window
 from shared.domain.gates import WORK_QUEUES
@@ -15,9 +15,10 @@ from shared.ports.money import BudgetRepository
 class AdminBudgets:
     """Budgets as ops set them."""
 
-    def __init__(self, budgets: BudgetRepository, hint: ControlHint) -> None:
+    def __init__(self, budgets: BudgetRepository, hint: ControlHint, read_scope: ReadScope) -> None:
         self._budgets = budgets
         self._hint = hint
+        self._read_scope = read_scope
 
     async def all(self) -> BudgetList:
         """Return every budget."""
@@ -29,7 +30,7 @@ class AdminBudgets:
         Raises:
             RefusedError: The scope is none, or has no such budget.
         """
-        for state in await self._budgets.of_scope(read_scope(scope)):
+        for state in await self._budgets.of_scope(self._read_scope(scope)):
             if window in {None, state.budget.window}:
                 return budget_view(state)
         raise not_found("budget", scope)
@@ -40,7 +41,7 @@ class AdminBudgets:
         Raises:
             RefusedError: The scope is none, or two thresholds share amount and action.
         """
-        budget = _budget(read_scope(scope), request)
+        budget = _budget(self._read_scope(scope), request)
         state = await self._budgets.put(budget, caller.key_id, request.reason)
         await self._hint.send()
         return budget_view(state)
@@ -51,7 +52,7 @@ class AdminBudgets:
         Raises:
             RefusedError: The scope is none, or has no such budget.
         """
-        if not await self._budgets.delete(read_scope(scope), caller.key_id, window, reason):
+        if not await self._budgets.delete(self._read_scope(scope), caller.key_id, window, reason):
             raise not_found("budget", scope)
         await self._hint.send()
 

@@ -3,7 +3,7 @@
 from services.api.schemas.gates import ScopeGateList, scope_gate_body
 from services.api.schemas.requests import ScopeGateBody
 from services.api.use_cases.refusals import invalid
-from services.api.use_cases.scopes import read_scope
+from services.api.use_cases.scopes import ReadScope
 from shared.domain.access import Caller
 from shared.domain.budgets import GLOBAL_SCOPE
 from shared.domain.gates import WORK_QUEUES, GateActor, GateState
@@ -17,9 +17,10 @@ _SLOW_CONCURRENCY = 1
 class AdminScopes:
     """Gates of scopes; workers read them with every claim, so that nobody needs a hint."""
 
-    def __init__(self, gates: ScopeGateRepository, clock: Clock) -> None:
+    def __init__(self, gates: ScopeGateRepository, clock: Clock, read_scope: ReadScope) -> None:
         self._gates = gates
         self._clock = clock
+        self._read_scope = read_scope
 
     async def all(self) -> ScopeGateList:
         """Return every gate that holds something up or diverts it."""
@@ -33,7 +34,7 @@ class AdminScopes:
         Raises:
             RefusedError: The scope is none or `global`, or `until` has passed.
         """
-        read = read_scope(scope)
+        read = self._read_scope(scope)
         if read == GLOBAL_SCOPE:
             raise invalid("scope", "gates of all work are those of queues: /v1/admin/queues")
         if request.until is not None and request.until <= self._clock.now():

@@ -15,7 +15,7 @@ from services.api.use_cases.refusals import invalid
 from services.api.use_cases.submitting import Acceptance
 from shared.domain.access import Caller
 from shared.domain.batching import BGE_M3_LIMITS, OPENAI_EMBEDDING_LIMITS, PackingLimits, pack
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.collections import Collection, IngestionSlice, NewChunk, NewIngestion
 from shared.domain.gates import EMBED_BULK
 from shared.domain.ids import IngestionId
@@ -26,8 +26,8 @@ from shared.ports.embeddings import CollectionRepository
 
 _SLICE_TEXTS = 96
 _LIMITS: dict[Provider, PackingLimits] = {
-    Provider.CLOUDFLARE: replace(BGE_M3_LIMITS, max_texts=_SLICE_TEXTS),
-    Provider.OPENAI: replace(OPENAI_EMBEDDING_LIMITS, max_texts=_SLICE_TEXTS),
+    CLOUDFLARE: replace(BGE_M3_LIMITS, max_texts=_SLICE_TEXTS),
+    OPENAI: replace(OPENAI_EMBEDDING_LIMITS, max_texts=_SLICE_TEXTS),
 }
 
 

@@ -1,16 +1,29 @@
 """Scopes as ops write them."""
 
+from collections.abc import Collection
+
 from services.api.use_cases.refusals import invalid
-from shared.domain.budgets import BudgetScope
+from shared.domain.budgets import BudgetScope, ScopeKind
+from shared.domain.catalog import Provider
 
 
-def read_scope(text: str) -> BudgetScope:
-    """Return the scope.
+class ReadScope:
+    """Reads a scope; a provider that nobody routes to is a slip of the pen."""
 
-    Raises:
-        RefusedError: It is none.
-    """
-    try:
-        return BudgetScope.parse(text)
-    except ValueError as error:
-        raise invalid("scope", str(error)) from error
+    def __init__(self, providers: Collection[Provider]) -> None:
+        self._providers = providers
+
+    def __call__(self, text: str) -> BudgetScope:
+        """Return the scope.
+
+        Raises:
+            RefusedError: It is none, or names a provider that no route names.
+        """
+        try:
+            scope = BudgetScope.parse(text)
+        except ValueError as error:
+            raise invalid("scope", str(error)) from error
+        if scope.kind is ScopeKind.PROVIDER and scope.value not in self._providers:
+            known = ", ".join(sorted(self._providers))
+            raise invalid("scope", f"budget scope {text!r}: provider is one of {known}")
+        return scope

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.batching import BGE_M3_LIMITS, OPENAI_EMBEDDING_LIMITS, PackingLimits
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.collections import EmbeddingWork, OnFallback
 from shared.domain.embedding_space import EmbeddingSpace, space_named, space_of
 from shared.domain.errors import UnknownPriceError
@@ -16,8 +16,8 @@ from shared.domain.pricing import PriceRow
 from shared.domain.routing import Candidate
 
 _LIMITS_BY_PROVIDER: Mapping[Provider, PackingLimits] = {
-    Provider.CLOUDFLARE: BGE_M3_LIMITS,
-    Provider.OPENAI: OPENAI_EMBEDDING_LIMITS,
+    CLOUDFLARE: BGE_M3_LIMITS,
+    OPENAI: OPENAI_EMBEDDING_LIMITS,
 }
 
 

@@ -205,7 +205,7 @@ def _values(request: ClaimRequest) -> Sequence[object]:
     return (
         request.job_id,
         request.attempt_id,
-        request.provider.value,
+        request.provider,
         request.model,
         request.price_id,
         request.hold_usd,

@@ -80,7 +80,7 @@ class PostgresInvoices:
         lines = [(d.day, d.model, d.invoice_usd, d.ledger_usd) for d in invoice.days]
         parameters = {
             "id": invoice.id,
-            "provider": invoice.provider.value,
+            "provider": invoice.provider,
             "sha256": invoice.sha256,
             "at_list_price": invoice.at_list_price,
             "imported_by": invoice.imported_by,
@@ -141,7 +141,7 @@ async def _has_moved(connection: AsyncConnection, invoice: Invoice) -> bool:
 async def _proposed(connection: AsyncConnection, invoice: Invoice) -> Sequence[LedgerEntry]:
     first, last = _span(invoice)
     rows = await connection.execute(
-        _ASSUMED, {"provider": invoice.provider.value, "first": first, "last": last}
+        _ASSUMED, {"provider": invoice.provider, "first": first, "last": last}
     )
     assumed = [AssumedEntry(ledger_entry(row), row["left_usd"]) for row in rows.mappings()]
     sums = await _sums_of(connection, invoice)
@@ -171,7 +171,7 @@ async def _sums(
     rows = await connection.execute(
         _SUMS,
         {
-            "provider": provider.value,
+            "provider": provider,
             "first": span[0],
             "last": span[1],
             "at_list_price": at_list_price,

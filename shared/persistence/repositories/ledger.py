@@ -244,7 +244,7 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.key_id,
         entry.tier.value,
         entry.operation.value,
-        entry.provider.value,
+        entry.provider,
         entry.model,
         entry.model_answered,
         entry.price_id,

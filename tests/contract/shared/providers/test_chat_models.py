@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.errors import (
     FailureAction,
     ProviderFailure,
@@ -55,9 +55,9 @@ def _fake_rig() -> ChatRig:
 
 
 _MODELS = {
-    "cloudflare-native": (Provider.CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast"),
-    "cloudflare-openai-like": (Provider.CLOUDFLARE, "@cf/google/gemma-4-26b-a4b-it"),
-    "openai": (Provider.OPENAI, "gpt-6-luna"),
+    "cloudflare-native": (CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast"),
+    "cloudflare-openai-like": (CLOUDFLARE, "@cf/google/gemma-4-26b-a4b-it"),
+    "openai": (OPENAI, "gpt-6-luna"),
 }
 
 

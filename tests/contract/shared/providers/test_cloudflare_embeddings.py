@@ -6,7 +6,7 @@ import numpy as np
 import orjson
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE
 from shared.domain.errors import (
     ProviderTransientError,
 )
@@ -22,7 +22,7 @@ from tests.support.replay_server import ReplayServer, Reply, json_reply
 
 async def _embed(providers: Providers, texts: int = 2, dimensions: int = 3) -> EmbeddingAnswer:
     call = EmbeddingCall(AttemptId("a"), "@cf/baai/bge-m3", ["one two"] * texts, dimensions)
-    return await providers.embedding[Provider.CLOUDFLARE].embed(call)
+    return await providers.embedding[CLOUDFLARE].embed(call)
 
 
 async def test_bge_vectors_and_their_cost_in_meta_are_read(

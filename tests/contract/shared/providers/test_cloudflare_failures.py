@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE
 from shared.domain.errors import (
     FailureAction,
 )
@@ -143,7 +143,7 @@ async def test_cancelling_closes_the_connection(replay: ReplayServer, replayed: 
     has_begun = asyncio.Event()
 
     async def read() -> None:
-        async for _ in replayed.chat[Provider.CLOUDFLARE].stream(CALL):
+        async for _ in replayed.chat[CLOUDFLARE].stream(CALL):
             has_begun.set()
 
     reading = asyncio.create_task(read())
@@ -159,7 +159,7 @@ async def test_closing_an_answer_closes_the_connection(
     replay: ReplayServer, replayed: Providers
 ) -> None:
     replay.replies = [stream_reply(sse({"response": "a"}), hangs=True)]
-    stream = replayed.chat[Provider.CLOUDFLARE].stream(CALL)
+    stream = replayed.chat[CLOUDFLARE].stream(CALL)
 
     assert await anext(stream) == TextDelta("a")
     assert isinstance(stream, AsyncGenerator)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.errors import FailureAction, ProviderFailure, ProviderTransientError
 from shared.domain.ids import AttemptId
 from shared.domain.provider_calls import EmbeddingCall
@@ -30,10 +30,10 @@ class EmbeddingRig:
 
 
 _MODELS = {
-    "cloudflare-bge": (Provider.CLOUDFLARE, "@cf/baai/bge-m3", 1024),
-    "cloudflare-qwen": (Provider.CLOUDFLARE, "@cf/qwen/qwen3-embedding-0.6b", 1024),
-    "openai": (Provider.OPENAI, "text-embedding-3-small", 512),
-    "openai-unsized": (Provider.OPENAI, "text-embedding-ada-002", 1536),
+    "cloudflare-bge": (CLOUDFLARE, "@cf/baai/bge-m3", 1024),
+    "cloudflare-qwen": (CLOUDFLARE, "@cf/qwen/qwen3-embedding-0.6b", 1024),
+    "openai": (OPENAI, "text-embedding-3-small", 512),
+    "openai-unsized": (OPENAI, "text-embedding-ada-002", 1536),
 }
 
 
@@ -95,13 +95,13 @@ async def test_a_batch_over_the_padded_budget_asks_to_be_split(simulated: Provid
     )
 
     with pytest.raises(ProviderTransientError) as caught:
-        await simulated.embedding[Provider.CLOUDFLARE].embed(call)
+        await simulated.embedding[CLOUDFLARE].embed(call)
 
     assert caught.value.failure.code == "3030"
     assert caught.value.failure.action is FailureAction.SPLIT
 
 
-@pytest.mark.parametrize("provider", list(Provider))
+@pytest.mark.parametrize("provider", [CLOUDFLARE, OPENAI])
 @pytest.mark.parametrize(
     ("mode", "code"),
     [
@@ -113,7 +113,7 @@ async def test_a_batch_over_the_padded_budget_asks_to_be_split(simulated: Provid
 async def test_a_lost_answer_is_booked_as_it_was_billed(
     simulated: Providers, simulator: SimulatorClient, provider: Provider, mode: str, code: str
 ) -> None:
-    name = "@cf/baai/bge-m3" if provider is Provider.CLOUDFLARE else "text-embedding-3-small"
+    name = "@cf/baai/bge-m3" if provider == CLOUDFLARE else "text-embedding-3-small"
     texts = ["one", "two longer words", "three words of unequal lengths"]
     await simulator.misbehave(provider, mode=mode)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import orjson
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import OPENAI
 from shared.domain.errors import (
     FailureAction,
     ProviderFailure,
@@ -56,7 +56,7 @@ _USAGE = _chunk([], usage={"prompt_tokens": 8, "completion_tokens": 2, "total_to
 
 
 async def _answer(providers: Providers, call: ChatCall = _CALL) -> tuple[str, ChatFinished]:
-    *deltas, end = [event async for event in providers.chat[Provider.OPENAI].stream(call)]
+    *deltas, end = [event async for event in providers.chat[OPENAI].stream(call)]
     assert isinstance(end, ChatFinished)
     return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), end
 
@@ -243,7 +243,7 @@ async def test_closing_an_answer_closes_the_connection(
     replay: ReplayServer, replayed: Providers
 ) -> None:
     replay.replies = [stream_reply(_text("a"), hangs=True)]
-    stream = replayed.chat[Provider.OPENAI].stream(_CALL)
+    stream = replayed.chat[OPENAI].stream(_CALL)
 
     assert await anext(stream) == TextDelta("a")
     assert isinstance(stream, AsyncGenerator)

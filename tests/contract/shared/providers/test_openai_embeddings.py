@@ -6,7 +6,7 @@ import numpy as np
 import orjson
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import OPENAI
 from shared.domain.errors import (
     FailureAction,
     ProviderTransientError,
@@ -23,7 +23,7 @@ from tests.support.replay_server import ReplayServer, json_reply
 
 async def _embed(providers: Providers, model: str = "text-embedding-3-small") -> EmbeddingAnswer:
     call = EmbeddingCall(AttemptId("a"), model, ["one two", "three"], 2)
-    return await providers.embedding[Provider.OPENAI].embed(call)
+    return await providers.embedding[OPENAI].embed(call)
 
 
 def _encoded(*numbers: float) -> str:

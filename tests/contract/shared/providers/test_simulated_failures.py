@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.errors import (
     FailureAction,
     ProviderFailure,
@@ -17,9 +17,9 @@ from shared.domain.usage import TokenUsage
 from shared.providers.registry import Providers
 from tests.support.local_providers import SimulatorClient
 
-_NATIVE = (Provider.CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast")
-_OPENAI_LIKE = (Provider.CLOUDFLARE, "@cf/google/gemma-4-26b-a4b-it")
-_OPENAI = (Provider.OPENAI, "gpt-6-luna")
+_NATIVE = (CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast")
+_OPENAI_LIKE = (CLOUDFLARE, "@cf/google/gemma-4-26b-a4b-it")
+_OPENAI = (OPENAI, "gpt-6-luna")
 _BREAKING = [
     ("cut_stream", "stream_cut", FailureAction.RETRY_HERE),
     ("stall", "timeout_between_tokens", FailureAction.RETRY_HERE),

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
 from shared.domain.ids import AttemptId
 from shared.domain.jobs import JobStatus
@@ -138,8 +138,8 @@ async def test_a_job_falls_back_into_the_other_providers_space(
     assert view is not None
     assert (view.status, view.is_fallback) == (JobStatus.SUCCEEDED, True)
     assert [attempt.provider for attempt in view.attempts] == [
-        Provider.CLOUDFLARE,
-        Provider.OPENAI,
+        CLOUDFLARE,
+        OPENAI,
     ]
     results = await PostgresEmbeddings(engine).results(job.id)
     assert results is not None
@@ -164,6 +164,6 @@ async def _embedded(simulator: SimulatorClient, text: str) -> bytes:
     providers = providers_at(simulator.url)
     call = EmbeddingCall(AttemptId("att_query"), BGE_M3.model, [text], BGE_M3.dimensions)
     try:
-        return (await providers.embedding[Provider.CLOUDFLARE].embed(call)).vectors[0]
+        return (await providers.embedding[CLOUDFLARE].embed(call)).vectors[0]
     finally:
         await providers.aclose()

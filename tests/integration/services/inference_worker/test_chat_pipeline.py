@@ -3,7 +3,7 @@
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.jobs import AttemptOutcome, JobStatus
 from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.system import SystemClock
@@ -25,7 +25,7 @@ async def _all_is_well(running: Pipeline) -> None:
 async def test_jobs_are_answered_delivered_and_booked(running: Pipeline) -> None:
     jobs = [await running.submit(new_chat_job(prompt=f"Say {n}")) for n in range(20)]
     views = await running.ended(*jobs)
-    assert {view.provider for view in views} == {Provider.CLOUDFLARE}
+    assert {view.provider for view in views} == {CLOUDFLARE}
     for view in views:
         assert view.result_json is not None
         assert orjson.loads(view.result_json)["message"]["content"]
@@ -40,7 +40,7 @@ async def test_jobs_are_answered_delivered_and_booked(running: Pipeline) -> None
 async def test_what_a_cut_stream_consumed_is_paid_and_booked(running: Pipeline) -> None:
     await running.simulator.misbehave("cloudflare", mode="cut_stream", after_chunks=2)
     (view,) = await running.ended(await running.submit(new_chat_job()))
-    assert (view.provider, view.is_fallback) == (Provider.OPENAI, True)
+    assert (view.provider, view.is_fallback) == (OPENAI, True)
     assert [a.outcome for a in view.attempts] == [AttemptOutcome.FAILED, AttemptOutcome.SUCCEEDED]
     assert view.cost_usd == sum(attempt.cost_usd for attempt in view.attempts)
     assert await running.ledger_usd() == view.cost_usd

@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.adjustments import compare
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.invoices import InvoiceLine
 from shared.domain.ledger import LedgerEntry
 from shared.persistence.repositories.invoices import PostgresInvoices
@@ -30,11 +30,11 @@ async def _imported(
     engine: AsyncEngine, usd: Decimal, name: str = "inv_1"
 ) -> tuple[PostgresInvoices, Invoice]:
     repository = PostgresInvoices(engine, SetClock())
-    sums = await repository.ledger_sums(Provider.CLOUDFLARE, _DAY, _DAY, at_list_price=False)
+    sums = await repository.ledger_sums(CLOUDFLARE, _DAY, _DAY, at_list_price=False)
     days = compare([InvoiceLine(_DAY, _MODEL, usd)], sums)
     invoice = Invoice(
         id=name,
-        provider=Provider.CLOUDFLARE,
+        provider=CLOUDFLARE,
         sha256="ab",
         at_list_price=False,
         imported_by="ann",
@@ -110,10 +110,10 @@ async def test_sums_name_the_tier_that_cost_most(engine: AsyncEngine) -> None:
     small = replace(ledger_entry(), tier=Tier.FREE, operation=Operation.EMBED)
     large = replace(ledger_entry(), tier=Tier.PREMIUM, cost_usd=Decimal(1))
     other_day = ledger_entry(occurred_at=NOW - timedelta(days=1))
-    openai = replace(ledger_entry(), provider=Provider.OPENAI)
+    openai = replace(ledger_entry(), provider=OPENAI)
     await _book(engine, small, large, other_day, openai)
     sums = await PostgresInvoices(engine, SetClock()).ledger_sums(
-        Provider.CLOUDFLARE, _DAY, _DAY, at_list_price=False
+        CLOUDFLARE, _DAY, _DAY, at_list_price=False
     )
     (one,) = sums.values()
     assert (one.cost_usd, one.tier, one.operation) == (COST + 1, Tier.PREMIUM, Operation.CHAT)
@@ -122,6 +122,6 @@ async def test_sums_name_the_tier_that_cost_most(engine: AsyncEngine) -> None:
 async def test_neurons_are_compared_with_list_costs(engine: AsyncEngine) -> None:
     await _book(engine, replace(ledger_entry(), list_cost_usd=Decimal(7)))
     sums = await PostgresInvoices(engine, SetClock()).ledger_sums(
-        Provider.CLOUDFLARE, _DAY, _DAY, at_list_price=True
+        CLOUDFLARE, _DAY, _DAY, at_list_price=True
     )
     assert [one.cost_usd for one in sums.values()] == [7]

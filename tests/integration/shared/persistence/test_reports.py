@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import OPENAI
 from shared.domain.ids import AttemptId, UserId
 from shared.domain.ids_in_time import first_id_at
 from shared.domain.ledger import LedgerEntry
@@ -32,7 +32,7 @@ async def _book(engine: AsyncEngine, *entries: LedgerEntry) -> None:
 
 async def test_usage_is_grouped_by_what_is_asked(engine: AsyncEngine) -> None:
     mine, other = ledger_entry(), ledger_entry(new_chat_job(of_user("user-2")))
-    openai = replace(ledger_entry(), provider=Provider.OPENAI, is_fallback=True)
+    openai = replace(ledger_entry(), provider=OPENAI, is_fallback=True)
     await _book(engine, mine, other, openai)
     found = await PostgresReports(engine).usage(["user", "provider"], None, None)
     assert [(row.keys, row.requests, row.fallbacks, row.cost_usd) for row in found] == [

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Threshold, ThresholdAction, Window
-from shared.domain.catalog import Provider
+from shared.domain.catalog import OPENAI
 from shared.domain.gates import CHAT_PAID, WORK_QUEUES, GateActor, GateState, ScopeGate
 from shared.domain.ids import QueueName
 from shared.domain.jobs import WaitingReason
@@ -125,7 +125,7 @@ async def test_a_paused_provider_refuses_only_its_own_calls(engine: AsyncEngine)
     assert outcome.concerns_provider
     request = claim_of(job)
     scopes = [scope.replace("cloudflare", "openai") for scope in request.scopes]
-    other = replace(request, provider=Provider.OPENAI, scopes=scopes)
+    other = replace(request, provider=OPENAI, scopes=scopes)
     assert isinstance(await PostgresAttempts(engine).claim(other), Claimed)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.catalog import Provider, ServiceTier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, ServiceTier
 from shared.domain.pricing import ModelKind, PriceRow, as_called, charge, worst_case_usd
 from shared.domain.provider_calls import OptionValue
 from shared.domain.usage import TokenUsage
@@ -40,7 +40,7 @@ OPTIONS: st.SearchStrategy[Mapping[str, OptionValue]] = st.fixed_dictionaries(
 MODELS = {"model": st.just("m"), "kind": st.just(ModelKind.CHAT)}
 USD_ROWS = st.builds(
     PriceRow,
-    provider=st.just(Provider.OPENAI),
+    provider=st.just(OPENAI),
     input_usd_per_million=RATES,
     output_usd_per_million=RATES,
     cached_input_usd_per_million=st.none() | RATES,
@@ -51,7 +51,7 @@ USD_ROWS = st.builds(
 )
 NEURON_ROWS = st.builds(
     PriceRow,
-    provider=st.just(Provider.CLOUDFLARE),
+    provider=st.just(CLOUDFLARE),
     neurons_per_million_input=NEURON_RATES,
     neurons_per_million_output=NEURON_RATES,
     neurons_per_million_cached_input=st.none() | NEURON_RATES,
@@ -79,7 +79,7 @@ def test_neurons_and_their_cost_are_exact(
     input_rate: Decimal, output_rate: Decimal, input_tokens: int, output_tokens: int
 ) -> None:
     row = PriceRow(
-        provider=Provider.CLOUDFLARE,
+        provider=CLOUDFLARE,
         model="m",
         kind=ModelKind.CHAT,
         neurons_per_million_input=input_rate,
@@ -98,7 +98,7 @@ def test_the_cost_of_a_sum_is_the_sum_of_the_costs(
     input_rate: Decimal, output_rate: Decimal, first: TokenUsage, second: TokenUsage
 ) -> None:
     row = PriceRow(
-        provider=Provider.OPENAI,
+        provider=OPENAI,
         model="m",
         kind=ModelKind.CHAT,
         input_usd_per_million=input_rate,

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import OPENAI, Operation, Tier
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
 from shared.domain.ledger import LedgerEntry
 from shared.domain.usage import TokenUsage
@@ -99,7 +99,7 @@ def entry(bench: ApiBench, attempt_id: str) -> LedgerEntry:
         key_id=KeyId("key_ann"),
         tier=Tier.FREE,
         operation=Operation.CHAT,
-        provider=Provider.OPENAI,
+        provider=OPENAI,
         model="m",
         model_answered=None,
         price_id="p",

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from services.api.use_cases.cursor import Cursor, Reread
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.jobs import AttemptOutcome, JobStatus
 from shared.domain.usage import NO_USAGE
@@ -35,7 +35,7 @@ def attempt(number: int, last: bool) -> AttemptView:  # noqa: FBT001 - a test's 
     return AttemptView(
         id=AttemptId(f"att_{number}"),
         number=number,
-        provider=Provider.CLOUDFLARE,
+        provider=CLOUDFLARE,
         model="m",
         model_answered=None,
         outcome=AttemptOutcome.SUCCEEDED if last else AttemptOutcome.FAILED,

@@ -7,7 +7,7 @@ import pytest
 
 from services.cost_aggregator.policies.lost_jobs import may_run_again
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import OPENAI, Operation
 from shared.domain.ids import AttemptId
 from shared.domain.jobs import JobKind, OnInterrupt
 from shared.domain.lost_work import Abandonment, LostAttempt, LostJob
@@ -22,7 +22,7 @@ from tests.support.fakes_of_work import RecordingRelay
 
 _LOST_ATTEMPT = LostAttempt(
     id=AttemptId("att_1"),
-    provider=Provider.OPENAI,
+    provider=OPENAI,
     model="luna",
     price_id="price",
     hold_usd=Decimal("0.25"),

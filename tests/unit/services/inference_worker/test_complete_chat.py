@@ -5,7 +5,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation
 from shared.domain.errors import FailureAction, ProviderFailure
 from shared.domain.gates import CHAT_PAID
 from shared.domain.jobs import AttemptOutcome, OnInterrupt
@@ -60,7 +60,7 @@ async def test_an_answer_is_streamed_stored_and_paid_for() -> None:
     deltas = [frame for frame in world.frames.frames if isinstance(frame, JobDelta)]
     assert [(delta.offset, delta.text) for delta in deltas] == [(0, "Hello")]
     assert world.calls == ["llama"]
-    assert world.models[Provider.CLOUDFLARE].streams_open == 0
+    assert world.models[CLOUDFLARE].streams_open == 0
 
 
 async def test_the_claim_holds_the_worst_case() -> None:
@@ -81,7 +81,7 @@ async def test_the_claim_holds_the_worst_case() -> None:
 async def test_the_request_reaches_the_provider() -> None:
     world = ChatWorld(llama=Refuses(DOWN))
     await world.complete_chat(command())
-    (call,) = world.models[Provider.OPENAI].calls
+    (call,) = world.models[OPENAI].calls
     assert [(m.role, m.content) for m in call.messages] == [("user", "hello")]
     assert (call.max_output_tokens, call.temperature) == (50, None)
     assert call.options == {"reasoning_effort": "none"}
@@ -97,7 +97,7 @@ async def test_the_usage_event_says_it_all() -> None:
     assert (event.job_id, event.user_id, event.key_id) == (JOB_ID, "user-1", "key-1")
     assert (event.operation, event.provider, event.model) == (
         Operation.CHAT,
-        Provider.CLOUDFLARE,
+        CLOUDFLARE,
         "llama",
     )
     assert (event.input_tokens, event.output_tokens) == (_INPUT_TOKENS, 2)
@@ -241,7 +241,7 @@ async def test_an_answer_without_an_end_is_a_bug() -> None:
         async def stream(self, call: ChatCall) -> AsyncGenerator[ChatEvent]:
             yield TextDelta(call.model)
 
-    world.models[Provider.CLOUDFLARE] = Endless()
+    world.models[CLOUDFLARE] = Endless()
     with pytest.raises(AssertionError):
         await world.complete_chat(command())
     assert world.attempts.settlements == []

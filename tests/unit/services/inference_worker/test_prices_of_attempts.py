@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.errors import ProviderTransientError
 from shared.domain.pricing import (
     NEURON_USD,
@@ -30,7 +30,7 @@ class OverMidnight(ScriptedChatModel):
     """Answers, or fails, a day later."""
 
     def __init__(self, clock: StillClock, *, fails: bool = False) -> None:
-        super().__init__([Says()], Provider.CLOUDFLARE)
+        super().__init__([Says()], CLOUDFLARE)
         self.clock = clock
         self.fails = fails
 
@@ -48,14 +48,14 @@ def _dearer_tomorrow() -> PriceBook:
 
 def _dearer(row: PriceRow) -> PriceRow:
     tomorrow = (StillClock().now() + _DAY).date()
-    if row.provider is Provider.OPENAI:
+    if row.provider == OPENAI:
         return replace(row, effective_from=tomorrow, input_usd_per_million=Decimal(7))
     return replace(row, effective_from=tomorrow, neurons_per_million_input=Decimal(7_000_000))
 
 
 async def test_a_price_that_changes_during_a_call_does_not_change_the_calls_price() -> None:
     world = ChatWorld(prices=_dearer_tomorrow())
-    world.models[Provider.CLOUDFLARE] = OverMidnight(world.clock)
+    world.models[CLOUDFLARE] = OverMidnight(world.clock)
     await world.complete_chat(command())
     (claim,), (event,) = world.attempts.claims, world.usage
     assert event.price_id == claim.price_id == "cloudflare/llama@base"
@@ -64,7 +64,7 @@ async def test_a_price_that_changes_during_a_call_does_not_change_the_calls_pric
 
 async def test_a_fallback_is_held_and_charged_by_the_price_of_its_own_day() -> None:
     world = ChatWorld(prices=_dearer_tomorrow())
-    world.models[Provider.CLOUDFLARE] = OverMidnight(world.clock, fails=True)
+    world.models[CLOUDFLARE] = OverMidnight(world.clock, fails=True)
     await world.complete_chat(command())
     first, second = world.attempts.claims
     assert second.price_id == "openai/luna@2026-11-24"
@@ -75,7 +75,7 @@ async def test_a_fallback_is_held_and_charged_by_the_price_of_its_own_day() -> N
 
 async def test_the_event_names_request_and_cached_tokens() -> None:
     world = ChatWorld()
-    world.models[Provider.CLOUDFLARE] = OverMidnight(world.clock)
+    world.models[CLOUDFLARE] = OverMidnight(world.clock)
     await world.complete_chat(command())
     (event,) = world.usage
     assert (event.provider_request_id, event.service_tier) == ("request-7", "default")
@@ -84,7 +84,7 @@ async def test_the_event_names_request_and_cached_tokens() -> None:
 
 async def test_the_settlement_is_told_of_the_allowance_in_force() -> None:
     half = Allowance(
-        provider=Provider.CLOUDFLARE,
+        provider=CLOUDFLARE,
         unit=AllowanceUnit.NEURONS,
         amount=Decimal(10_000),
         share=Decimal("0.5"),

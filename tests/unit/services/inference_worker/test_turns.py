@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from services.inference_worker.use_cases.turns import Run, Turn
-from shared.domain.catalog import Provider
+from shared.domain.catalog import OPENAI
 from shared.domain.pricing import ModelKind, PriceRow
 from shared.domain.routing import Candidate
 from shared.domain.work import NoRoom
@@ -10,13 +10,13 @@ from tests.support.chat_world import command
 
 def _turn(name: str, hold: int, *, is_fallback: bool = True) -> Turn:
     row = PriceRow(
-        provider=Provider.OPENAI,
+        provider=OPENAI,
         model=name,
         kind=ModelKind.CHAT,
         input_usd_per_million=Decimal(1),
         output_usd_per_million=Decimal(1),
     )
-    return Turn(Candidate(Provider.OPENAI, name), row, Decimal(hold), is_fallback)
+    return Turn(Candidate(OPENAI, name), row, Decimal(hold), is_fallback)
 
 
 def _run() -> Run:

@@ -15,7 +15,7 @@ from shared.domain.adjustments import (
     correction_prefix,
     name_in_ledger,
 )
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import OPENAI, Operation, Tier
 from shared.domain.invoices import InvoiceLine
 from shared.domain.ledger import LedgerEntry
 from tests.support.chat_jobs import ledger_entry
@@ -36,7 +36,7 @@ def _assumed(usd: str) -> AssumedEntry:
 
 def _adjusted(invoice: str, ledger: str, *assumed: AssumedEntry) -> Sequence[LedgerEntry]:
     days = [ModelDay(_DAY, _MODEL, Decimal(invoice), Decimal(ledger))]
-    return adjustments("inv_7", Provider.OPENAI, days, _sums(ledger), assumed)
+    return adjustments("inv_7", OPENAI, days, _sums(ledger), assumed)
 
 
 def test_both_sides_are_laid_side_by_side() -> None:

@@ -18,7 +18,7 @@ from shared.domain.budgets import (
     scopes_of,
     strictest_gates,
 )
-from shared.domain.catalog import Provider, Tier
+from shared.domain.catalog import OPENAI, Tier
 from shared.domain.gates import (
     CHAT_FREE,
     CHAT_PAID,
@@ -50,7 +50,7 @@ def test_a_scope_is_read_and_written_the_same_way(text: str, kind: ScopeKind, va
 
 
 @pytest.mark.parametrize(
-    "text", ["", "everything", "global:", "global:x", "user", "user:", "tier:gold", "provider:aws"]
+    "text", ["", "everything", "global:", "global:x", "user", "user:", "tier:gold", "provider:AWS"]
 )
 def test_what_is_no_scope_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match=f"budget scope '{text}'"):
@@ -58,7 +58,7 @@ def test_what_is_no_scope_is_refused_by_name(text: str) -> None:
 
 
 def test_one_call_counts_towards_five_scopes() -> None:
-    scopes = scopes_of(Tier.FREE, UserId("u"), KeyId("k"), Provider.OPENAI)
+    scopes = scopes_of(Tier.FREE, UserId("u"), KeyId("k"), OPENAI)
 
     assert [str(scope) for scope in scopes] == [
         "global",

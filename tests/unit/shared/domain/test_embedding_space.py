@@ -1,6 +1,6 @@
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import OPENAI
 from shared.domain.embedding_space import SPACES, space_named, space_of
 from shared.domain.ids import SpaceId
 
@@ -14,4 +14,4 @@ def test_a_space_that_nobody_declared_is_refused() -> None:
     with pytest.raises(KeyError, match="word2vec"):
         space_named(SpaceId("word2vec"))
     with pytest.raises(KeyError, match="openai/word2vec"):
-        space_of(Provider.OPENAI, "word2vec")
+        space_of(OPENAI, "word2vec")

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.errors import InvoiceError
 from shared.domain.invoices import InvoiceLine, read_invoice
 
@@ -17,35 +17,31 @@ def test_openais_cost_export_is_read() -> None:
         f'{_UNIX},{_UNIX + 86400},2026-11-20T00:00:00+00:00,1.25,usd,"gpt-6-luna, input",p\n'
         f'{_UNIX},{_UNIX + 86400},2026-11-20T00:00:00+00:00,0.75,usd,"gpt-6-luna, output",p\n'
     )
-    assert read_invoice(Provider.OPENAI, text).lines == [
-        InvoiceLine(_DAY, "gpt-6-luna", Decimal(2))
-    ]
+    assert read_invoice(OPENAI, text).lines == [InvoiceLine(_DAY, "gpt-6-luna", Decimal(2))]
 
 
 def test_days_may_be_unix_times_and_columns_in_any_order() -> None:
     text = f"Amount,Model,Start-Time\n$1,gpt-6-luna,{_UNIX}\n"
-    assert read_invoice(Provider.OPENAI, text).lines == [
-        InvoiceLine(_DAY, "gpt-6-luna", Decimal(1))
-    ]
+    assert read_invoice(OPENAI, text).lines == [InvoiceLine(_DAY, "gpt-6-luna", Decimal(1))]
 
 
 def test_a_time_elsewhere_is_a_day_in_utc() -> None:
     text = "date,model,cost\n2026-11-19T23:30:00-05:00,m,1\n"
-    assert read_invoice(Provider.OPENAI, text).lines[0].day == _DAY
+    assert read_invoice(OPENAI, text).lines[0].day == _DAY
 
 
 def test_cloudflares_neurons_are_priced() -> None:
     text = "date,modelId,neurons\n2026-11-20,@cf/baai/bge-m3,1000\n"
-    assert read_invoice(Provider.CLOUDFLARE, text).lines == [
+    assert read_invoice(CLOUDFLARE, text).lines == [
         InvoiceLine(_DAY, "@cf/baai/bge-m3", Decimal("0.011"))
     ]
-    assert read_invoice(Provider.CLOUDFLARE, text).at_list_price
-    assert not read_invoice(Provider.CLOUDFLARE, text.replace("neurons", "cost")).at_list_price
+    assert read_invoice(CLOUDFLARE, text).at_list_price
+    assert not read_invoice(CLOUDFLARE, text.replace("neurons", "cost")).at_list_price
 
 
 def test_an_amount_goes_before_neurons() -> None:
     text = "\ufeffdate,model,neurons,cost_usd\n\n2026-11-20,@cf/baai/bge-m3,1000,0.5\n"
-    assert read_invoice(Provider.CLOUDFLARE, text).lines[0].cost_usd == Decimal("0.5")
+    assert read_invoice(CLOUDFLARE, text).lines[0].cost_usd == Decimal("0.5")
 
 
 @pytest.mark.parametrize(
@@ -69,10 +65,10 @@ def test_an_amount_goes_before_neurons() -> None:
 )
 def test_what_cannot_be_read_is_named_by_its_line(text: str, message: str) -> None:
     with pytest.raises(InvoiceError, match=f"^{message}"):
-        read_invoice(Provider.OPENAI, text)
+        read_invoice(OPENAI, text)
 
 
 def test_a_file_has_a_largest_size() -> None:
     text = "date,model,cost\n" + "2026-11-20,m,1\n" * 100_001
     with pytest.raises(InvoiceError, match="line 100001: more than 100000 lines"):
-        read_invoice(Provider.OPENAI, text)
+        read_invoice(OPENAI, text)

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 from structlog.testing import capture_logs
 
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import OPENAI, Operation, Tier
 from shared.domain.price_check import PriceCheck, check_routed_prices
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
 from shared.domain.routing import Candidate, Route, RoutingTable
@@ -15,7 +15,7 @@ MODELS = ("stays", "ends", "ended", "later", "unpriced", "fast")
 
 def row(model: str, retired_on: date | None = None) -> PriceRow:
     return PriceRow(
-        provider=Provider.OPENAI,
+        provider=OPENAI,
         model=model,
         kind=ModelKind.CHAT,
         input_usd_per_million=Decimal(1),
@@ -26,8 +26,8 @@ def row(model: str, retired_on: date | None = None) -> PriceRow:
 
 def checked() -> PriceCheck:
     route = Route(
-        inside_rollout=tuple(Candidate(Provider.OPENAI, model) for model in MODELS[:-1]),
-        outside_rollout=(Candidate(Provider.OPENAI, "fast", {"service_tier": "fast"}),),
+        inside_rollout=tuple(Candidate(OPENAI, model) for model in MODELS[:-1]),
+        outside_rollout=(Candidate(OPENAI, "fast", {"service_tier": "fast"}),),
     )
     table = RoutingTable({(tier, operation): route for tier in Tier for operation in Operation})
     book = PriceBook(

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.domain.catalog import Provider, ServiceTier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, ServiceTier
 from shared.domain.errors import PriceBookError, UnknownPriceError
 from shared.domain.pricing import (
     ModelKind,
@@ -15,9 +15,9 @@ from shared.domain.pricing import (
 from shared.domain.usage import TokenUsage
 from tests.support.price_rows import LLAMA, LUNA
 
-UNPRICED = PriceRow(provider=Provider.CLOUDFLARE, model="gemma", kind=ModelKind.EMBEDDING)
+UNPRICED = PriceRow(provider=CLOUDFLARE, model="gemma", kind=ModelKind.EMBEDDING)
 CACHING = PriceRow(
-    provider=Provider.OPENAI,
+    provider=OPENAI,
     model="terra",
     kind=ModelKind.CHAT,
     input_usd_per_million=Decimal(1),

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.errors import PriceBookError, UnknownPriceError
 from shared.domain.pricing import (
     ModelKind,
@@ -26,7 +26,7 @@ def luna(
     long_context_above_tokens: int | None = None,
 ) -> PriceRow:
     return PriceRow(
-        provider=Provider.OPENAI,
+        provider=OPENAI,
         model="luna",
         kind=ModelKind.CHAT,
         input_usd_per_million=Decimal(input_usd),
@@ -39,7 +39,7 @@ def luna(
     )
 
 
-UNPRICED = PriceRow(provider=Provider.CLOUDFLARE, model="gemma", kind=ModelKind.EMBEDDING)
+UNPRICED = PriceRow(provider=CLOUDFLARE, model="gemma", kind=ModelKind.EMBEDDING)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -74,7 +74,7 @@ def test_a_blank_price_is_refused_and_never_zero() -> None:
     with pytest.raises(UnknownPriceError, match="cloudflare/gemma@base"):
         worst_case_usd(UNPRICED, 1, 1)
     with pytest.raises(UnknownPriceError, match="cloudflare/gemma on 2026-11-22"):
-        PriceBook([UNPRICED]).price_at(Provider.CLOUDFLARE, "gemma", NOON)
+        PriceBook([UNPRICED]).price_at(CLOUDFLARE, "gemma", NOON)
 
 
 def test_a_long_prompt_makes_the_whole_request_dearer() -> None:
@@ -93,8 +93,8 @@ def test_the_newest_price_in_force_applies() -> None:
     book = PriceBook([old, new])
 
     before = datetime(2026, 7, 29, 23, 59, 59, tzinfo=UTC)
-    assert book.price_at(Provider.OPENAI, "luna", before) is old
-    assert book.price_at(Provider.OPENAI, "luna", before + timedelta(seconds=1)) is new
+    assert book.price_at(OPENAI, "luna", before) is old
+    assert book.price_at(OPENAI, "luna", before + timedelta(seconds=1)) is new
     assert new.id == "openai/luna@2026-07-30"
 
 
@@ -103,18 +103,18 @@ def test_a_price_begins_at_midnight_utc_in_every_time_zone() -> None:
     tokyo_morning = datetime(2026, 7, 30, 8, tzinfo=timezone(timedelta(hours=9)))
 
     with pytest.raises(UnknownPriceError, match="2026-07-29"):
-        PriceBook([new]).price_at(Provider.OPENAI, "luna", tokyo_morning)
+        PriceBook([new]).price_at(OPENAI, "luna", tokyo_morning)
 
 
 def test_a_retired_model_stays_priceable() -> None:
     row = luna(retired_on=date(2026, 1, 1))
 
-    assert PriceBook([row]).price_at(Provider.OPENAI, "luna", NOON) is row
+    assert PriceBook([row]).price_at(OPENAI, "luna", NOON) is row
 
 
 def test_an_unknown_model_is_refused_with_a_remedy() -> None:
     with pytest.raises(UnknownPriceError, match=r"openai/llama.*add a row"):
-        PriceBook([LLAMA]).price_at(Provider.OPENAI, "llama", NOON)
+        PriceBook([LLAMA]).price_at(OPENAI, "llama", NOON)
 
 
 def test_two_prices_from_the_same_day_contradict_each_other() -> None:
@@ -131,7 +131,7 @@ def test_a_rate_is_a_finite_amount_of_zero_or_more(rate: str) -> None:
 def test_half_a_price_is_no_price() -> None:
     with pytest.raises(PriceBookError, match="one neuron rate is missing"):
         PriceRow(
-            provider=Provider.CLOUDFLARE,
+            provider=CLOUDFLARE,
             model="llama",
             kind=ModelKind.CHAT,
             neurons_per_million_input=Decimal(1),
@@ -165,4 +165,4 @@ def test_of_each_model_one_row_is_in_force() -> None:
 def test_a_model_may_be_priced_after_it_was_known() -> None:
     later = replace(LLAMA, model="gemma", effective_from=date(2026, 1, 1))
 
-    assert PriceBook([UNPRICED, later]).price_at(Provider.CLOUDFLARE, "gemma", NOON) is later
+    assert PriceBook([UNPRICED, later]).price_at(CLOUDFLARE, "gemma", NOON) is later

@@ -2,21 +2,21 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
 from shared.domain.reference_prices import reference_prices
 from shared.domain.routing import Candidate, Route, RoutingTable
 from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 
-_OPENAI = Candidate(Provider.OPENAI, "luna")
-_CLOUDFLARE = Candidate(Provider.CLOUDFLARE, "llama")
+_OPENAI = Candidate(OPENAI, "luna")
+_CLOUDFLARE = Candidate(CLOUDFLARE, "llama")
 _LATER = date(2026, 11, 1)
 
 
 def _row(dollars: int, first_day: date | None = None) -> PriceRow:
     return PriceRow(
-        provider=Provider.OPENAI,
+        provider=OPENAI,
         model="luna",
         kind=ModelKind.CHAT,
         input_usd_per_million=Decimal(dollars),

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.domain.catalog import Operation, Provider, Tier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.errors import RoutingTableError, UnknownModelError
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
 from shared.domain.routing import (
@@ -18,11 +18,11 @@ from shared.domain.routing import (
     routed,
 )
 
-LLAMA = Candidate(Provider.CLOUDFLARE, "llama")
-LUNA = Candidate(Provider.OPENAI, "luna", {"reasoning_effort": "none"})
-SOL = Candidate(Provider.OPENAI, "sol")
-BGE = Candidate(Provider.CLOUDFLARE, "bge")
-SMALL = Candidate(Provider.OPENAI, "small")
+LLAMA = Candidate(CLOUDFLARE, "llama")
+LUNA = Candidate(OPENAI, "luna", {"reasoning_effort": "none"})
+SOL = Candidate(OPENAI, "sol")
+BGE = Candidate(CLOUDFLARE, "bge")
+SMALL = Candidate(OPENAI, "small")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -116,7 +116,7 @@ def test_a_missing_route_is_named() -> None:
         (
             Route(
                 inside_rollout=(LUNA,),
-                outside_rollout=(Candidate(Provider.OPENAI, "luna"),),
+                outside_rollout=(Candidate(OPENAI, "luna"),),
             ),
             "share a model name",
         ),

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE
 from shared.domain.errors import ProviderTransientError
 from shared.domain.ids import AttemptId
 from shared.domain.provider_calls import ChatCall, ChatMessage
@@ -12,7 +12,7 @@ from shared.providers.answer_progress import AnswerProgress
 
 def _progress(*tokens: str) -> AnswerProgress:
     call = ChatCall(AttemptId("a"), "m", [ChatMessage("user", "word")], 64)
-    progress = AnswerProgress(Provider.CLOUDFLARE, call)
+    progress = AnswerProgress(CLOUDFLARE, call)
     for token in tokens:
         progress.add_text(token)
     return progress

@@ -5,7 +5,7 @@ import httpx2
 import openai
 import pytest
 
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Provider
 from shared.domain.errors import (
     FailureAction,
     ProviderFailure,
@@ -102,14 +102,14 @@ def _status_error(status: int, code: str | None, kind: str | None = None) -> ope
 
 @pytest.mark.parametrize(("code", "status", "action"), _rows(_CLOUDFLARE))
 def test_every_cloudflare_code_has_its_action(code: str, status: int, action: str) -> None:
-    failure = _refused(Provider.CLOUDFLARE, status, code)
+    failure = _refused(CLOUDFLARE, status, code)
 
     assert (failure.code, failure.action) == (code, action)
 
 
 @pytest.mark.parametrize(("code", "status", "action"), _rows(_OPENAI))
 def test_every_openai_code_has_its_action(code: str, status: int, action: str) -> None:
-    failure = _refused(Provider.OPENAI, status or None, None if code == "-" else code)
+    failure = _refused(OPENAI, status or None, None if code == "-" else code)
 
     assert failure.action == action
 
@@ -122,31 +122,31 @@ def test_no_rule_is_there_twice() -> None:
 
 @pytest.mark.parametrize(("status", "code"), [(418, None), (400, "9999"), (None, None)])
 def test_an_unknown_error_asks_to_fall_back(status: int | None, code: str | None) -> None:
-    assert _refused(Provider.CLOUDFLARE, status, code).action is FailureAction.FALL_BACK
+    assert _refused(CLOUDFLARE, status, code).action is FailureAction.FALL_BACK
 
 
 def test_a_money_error_is_told_by_its_type_when_the_code_is_new() -> None:
-    failure = _refused(Provider.OPENAI, 429, "brand_new_limit", "insufficient_quota")
+    failure = _refused(OPENAI, 429, "brand_new_limit", "insufficient_quota")
 
     assert failure.action is FailureAction.FALL_BACK
 
 
 def test_a_chat_that_is_too_large_falls_back_as_it_cannot_be_split() -> None:
-    refusal = Refusal(Provider.CLOUDFLARE, Operation.CHAT, 413, ("3006",))
+    refusal = Refusal(CLOUDFLARE, Operation.CHAT, 413, ("3006",))
 
     assert _failure(refusal_error(refusal)).action is FailureAction.FALL_BACK
 
 
 def test_only_a_request_that_is_wrong_everywhere_is_permanent() -> None:
-    wrong = refusal_error(Refusal(Provider.OPENAI, Operation.CHAT, 422, ()))
-    retired = refusal_error(Refusal(Provider.CLOUDFLARE, Operation.CHAT, 410, ("5028",)))
+    wrong = refusal_error(Refusal(OPENAI, Operation.CHAT, 422, ()))
+    retired = refusal_error(Refusal(CLOUDFLARE, Operation.CHAT, 410, ("5028",)))
 
     assert isinstance(wrong, ProviderPermanentError)
     assert isinstance(retired, ProviderTransientError)
 
 
 def test_a_code_that_holds_prose_is_not_repeated() -> None:
-    failure = _refused(Provider.OPENAI, 400, "you asked: my secret")
+    failure = _refused(OPENAI, 400, "you asked: my secret")
 
     assert failure.code == "http_400"
     assert "secret" not in failure.message
@@ -154,7 +154,7 @@ def test_a_code_that_holds_prose_is_not_repeated() -> None:
 
 def test_a_speed_error_waits_until_the_limit_is_reset() -> None:
     failure = _refused(
-        Provider.OPENAI,
+        OPENAI,
         429,
         "rate_limit_exceeded",
         x_ratelimit_remaining_requests="0",
@@ -166,7 +166,7 @@ def test_a_speed_error_waits_until_the_limit_is_reset() -> None:
 
 
 def test_resets_of_limits_that_are_not_reached_mean_nothing_to_other_errors() -> None:
-    failure = _refused(Provider.OPENAI, 500, None, x_ratelimit_reset_requests="6m0s")
+    failure = _refused(OPENAI, 500, None, x_ratelimit_reset_requests="6m0s")
 
     assert failure.retry_after is None
 
@@ -269,7 +269,7 @@ def test_every_transport_error_has_a_code(error: httpx.HTTPError, before: str, a
 
 @pytest.mark.parametrize("code", ["stream_cut", "timeout_total", "empty_answer"])
 def test_our_own_failures_name_the_provider_and_what_was_consumed(code: str) -> None:
-    failure = _failure(own_error(Provider.OPENAI, code, TokenUsage(3, 1), "req-1"))
+    failure = _failure(own_error(OPENAI, code, TokenUsage(3, 1), "req-1"))
 
     assert failure.message.startswith("openai: ")
     assert failure.usage == TokenUsage(3, 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.errors import PriceBookError, UnknownPriceError
 from shared.domain.pricing import ModelKind, charge
 from shared.domain.usage import TokenUsage
@@ -51,7 +51,7 @@ def test_a_line_becomes_a_row(tmp_path: Path) -> None:
             r"openai\.csv:2: input_usd_per_million: .*greater than or equal to 0",
         ),
         (HEADER + LINE.replace("0.1", "NaN"), r"openai\.csv:2: input_usd_per_million"),
-        (HEADER + LINE.replace("openai,", "acme,"), r"openai\.csv:2: provider"),
+        (HEADER + LINE.replace("openai,", "Acme,"), r"openai\.csv:2: provider"),
         (HEADER + LINE.replace("2026-01-01", "soon"), r"openai\.csv:2: effective_from"),
         (HEADER + LINE + "openai,other,chat\n", r"openai\.csv:3: has fewer cells"),
         (HEADER + LINE.replace("\n", ",extra\n"), r"openai\.csv:2: .*beyond the header"),
@@ -105,7 +105,7 @@ def test_the_shipped_prices_are_sound_and_dated() -> None:
     in_june = datetime(2026, 6, 1, tzinfo=UTC)
 
     def rate(at: datetime) -> Decimal | None:
-        return book.price_at(Provider.OPENAI, "gpt-5.6-luna", at).input_usd_per_million
+        return book.price_at(OPENAI, "gpt-5.6-luna", at).input_usd_per_million
 
     assert len(book.rows) == 76
     assert rate(in_june) == Decimal(1)
@@ -113,18 +113,14 @@ def test_the_shipped_prices_are_sound_and_dated() -> None:
 
 
 def test_a_shipped_chat_costs_what_cloudflare_logs_for_it() -> None:
-    row = load_price_book(PRICES).price_at(
-        Provider.CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast", NOON
-    )
+    row = load_price_book(PRICES).price_at(CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast", NOON)
 
     assert charge(row, TokenUsage(500, 300)).cost_usd == Decimal("0.0001377189")
 
 
 def test_a_shipped_model_without_a_published_price_is_refused() -> None:
     with pytest.raises(UnknownPriceError, match="embeddinggemma"):
-        load_price_book(PRICES).price_at(
-            Provider.CLOUDFLARE, "@cf/google/embeddinggemma-300m", NOON
-        )
+        load_price_book(PRICES).price_at(CLOUDFLARE, "@cf/google/embeddinggemma-300m", NOON)
 
 
 def test_rows_may_follow_each_other_without_a_gap_and_across_files(tmp_path: Path) -> None:
@@ -133,7 +129,7 @@ def test_rows_may_follow_each_other_without_a_gap_and_across_files(tmp_path: Pat
 
     book = load_price_book(tmp_path)
 
-    assert book.price_at(Provider.OPENAI, "luna", NOON).id == "openai/luna@2026-06-01"
+    assert book.price_at(OPENAI, "luna", NOON).id == "openai/luna@2026-06-01"
 
 
 def test_dollars_may_be_named(tmp_path: Path) -> None:
@@ -176,7 +172,7 @@ def test_a_faulty_allowance_is_named_by_its_place(tmp_path: Path, line: str, fau
 
 def test_nothing_of_the_shipped_allowance_is_counted_on() -> None:
     book = load_price_book(PRICES)
-    row = book.price_at(Provider.CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast", NOON)
+    row = book.price_at(CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast", NOON)
 
     assert [allowance.amount for allowance in book.allowances] == [Decimal(10000)]
     assert row.allowance is None
@@ -191,11 +187,11 @@ def test_shipped_caches_tiers_and_batches_cost_what_the_providers_say() -> None:
     read = TokenUsage(1_000_000, 0, cached_tokens=1_000_000)
     short = TokenUsage(1_000, 1_000)
     terra, sol = "gpt-6.1-terra", "gpt-6.1-sol"
-    assert cost(Provider.CLOUDFLARE, "@cf/zai-org/glm-5.2", read) == Decimal("0.259996")
-    assert cost(Provider.OPENAI, "gpt-5.4-mini", read) == Decimal("0.075")
+    assert cost(CLOUDFLARE, "@cf/zai-org/glm-5.2", read) == Decimal("0.259996")
+    assert cost(OPENAI, "gpt-5.4-mini", read) == Decimal("0.075")
     written = TokenUsage(1_000, 0, cache_write_tokens=1_000)
-    assert cost(Provider.OPENAI, sol, written) == Decimal("0.0025")
-    assert cost(Provider.OPENAI, terra, short) == Decimal("0.006")
+    assert cost(OPENAI, sol, written) == Decimal("0.0025")
+    assert cost(OPENAI, terra, short) == Decimal("0.006")
     for tier, expected in (("flex", "0.003"), ("priority", "0.012"), ("batch", "0.003")):
         in_tier = TokenUsage(1_000, 1_000, service_tier=tier)
-        assert cost(Provider.OPENAI, terra, in_tier) == Decimal(expected)
+        assert cost(OPENAI, terra, in_tier) == Decimal(expected)

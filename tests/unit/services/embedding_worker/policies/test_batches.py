@@ -2,13 +2,13 @@ from decimal import Decimal
 
 from services.embedding_worker.policies.batches import batches_of, halves_of, hold_usd
 from shared.domain.batching import BGE_M3_LIMITS, OPENAI_EMBEDDING_LIMITS
-from shared.domain.catalog import Provider
+from shared.domain.catalog import OPENAI
 from shared.domain.collections import PendingText
 from shared.domain.pricing import ModelKind, PriceRow
 from shared.domain.tokens import token_upper_bound
 
 _PRICE = PriceRow(
-    provider=Provider.OPENAI,
+    provider=OPENAI,
     model="model",
     kind=ModelKind.EMBEDDING,
     input_usd_per_million=Decimal(1_000_000),

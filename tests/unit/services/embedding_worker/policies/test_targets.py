@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from services.embedding_worker.policies.targets import targets_for
-from shared.domain.catalog import Provider
+from shared.domain.catalog import CLOUDFLARE
 from shared.domain.collections import EmbeddingWork, OnFallback, PendingText
 from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
 from shared.domain.errors import UnknownPriceError
@@ -33,7 +33,7 @@ def _price(candidate: Candidate) -> PriceRow:
 
 
 def _only_openai_has_a_price(candidate: Candidate) -> PriceRow:
-    if candidate.provider is Provider.CLOUDFLARE:
+    if candidate.provider == CLOUDFLARE:
         raise UnknownPriceError("no price for cloudflare")
     return _price(candidate)
 

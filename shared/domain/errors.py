@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from shared.domain.circuits import Trip
 from shared.domain.usage import NO_USAGE, TokenUsage
 
 
@@ -116,6 +117,8 @@ class ProviderFailure:
         retry_after: How long the provider asked to wait, if it said.
         usage: What was consumed before the failure; it is billed.
         provider_request_id: The id to quote to the provider's support.
+        trip: Which circuit it concerns; None when it says nothing about the provider.
+        is_known: Whether it is listed; one that is not is counted, and falls back once.
     """
 
     code: str
@@ -124,6 +127,8 @@ class ProviderFailure:
     retry_after: timedelta | None = None
     usage: TokenUsage = NO_USAGE
     provider_request_id: str | None = None
+    trip: Trip | None = None
+    is_known: bool = True
 
 
 class ProviderTransientError(TransientError):

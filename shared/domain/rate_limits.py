@@ -6,7 +6,7 @@ late. Invariant: `turns a minute + the burst + a second's lateness <= limit`.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.catalog import Provider
 
@@ -65,3 +65,67 @@ def pace_of(units_per_minute: int) -> Pace:
     """Return the pace that keeps a limit."""
     interval = _MINUTE / (units_per_minute * _PACE)
     return Pace(interval, interval * int(units_per_minute * _BURST_SHARE))
+
+
+@dataclass(slots=True)
+class TurnLine:
+    """Who is next within one limit.
+
+    Attributes:
+        pace: How the limit is kept.
+        next_turn: When its next unit's turn comes.
+        ends_at: No turn after this moment is given.
+        is_exhausted: Whether somebody went without a turn; whoever comes later does so too.
+    """
+
+    pace: Pace
+    next_turn: datetime
+    ends_at: datetime
+    is_exhausted: bool = False
+
+    def has_turn(self, now: datetime) -> bool:
+        """Tell whether there is a turn."""
+        return not self.is_exhausted and self._turn(now) <= self.ends_at
+
+    def take(self, units: int, now: datetime) -> datetime:
+        """Take the next turn, which lasts as long as so many units, and return when it begins."""
+        turn = self._turn(now)
+        self.next_turn = max(self.next_turn, now) + self.pace.interval * units
+        return turn
+
+    def _turn(self, now: datetime) -> datetime:
+        return max(now, self.next_turn - self.pace.burst)
+
+
+@dataclass(frozen=True, slots=True)
+class RateReport:
+    """What a provider says of its limits beside an answer; None where it says nothing.
+
+    Attributes:
+        limit_requests: Requests that a window allows.
+        remaining_requests: What is left of them.
+        requests_reset_in: When all of them are back.
+        limit_tokens: As for requests.
+        remaining_tokens: As for requests.
+        tokens_reset_in: As for requests.
+    """
+
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    requests_reset_in: timedelta | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    tokens_reset_in: timedelta | None = None
+
+    @property
+    def exhausted_for(self) -> timedelta | None:
+        """Return how long nothing is left; None while something is."""
+        waits = [
+            wait
+            for remaining, wait in (
+                (self.remaining_requests, self.requests_reset_in),
+                (self.remaining_tokens, self.tokens_reset_in),
+            )
+            if remaining == 0 and wait is not None
+        ]
+        return max(waits, default=None)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.domain.catalog import Operation, Provider
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Provider
+from shared.domain.circuits import CircuitClass, Trip
 from shared.domain.errors import (
     FailureAction,
     ProviderFailure,
@@ -23,7 +24,14 @@ from shared.providers.retry_after import asked_delay, rate_limit_reset
 _SERVER_ERROR = 500
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RULES = {(rule.provider, rule.status, rule.code): rule for rule in FAILURE_RULES}
-_SERVER_FAILED = FailureRule(None, None, None, FailureAction.RETRY_HERE, "the provider failed")
+_SERVER_FAILED = FailureRule(
+    None,
+    None,
+    None,
+    FailureAction.RETRY_HERE,
+    "the provider failed",
+    Trip(CircuitClass.FAILING),
+)
 _UNKNOWN = FailureRule(None, None, None, FailureAction.FALL_BACK, "an unknown error")
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -59,6 +67,8 @@ def refusal_error(
             retry_after=_retry_after(rule, refusal.headers),
             usage=usage,
             provider_request_id=refusal.request_id,
+            trip=rule.trip,
+            is_known=rule is not _UNKNOWN,
         )
     )
 
@@ -78,7 +88,7 @@ def own_error(
     rule = _RULES[None, None, code]
     message = f"{provider}: {rule.message}"
     return provider_error(
-        ProviderFailure(code, message, rule.action, None, usage, request_id),
+        ProviderFailure(code, message, rule.action, None, usage, request_id, rule.trip),
     )
 
 
@@ -92,6 +102,8 @@ def provider_error(
 
 
 def _rule(provider: Provider, status: int | None, codes: list[str]) -> FailureRule:
+    """Servers of others that speak OpenAI's API also fail in its words."""
+    provider = provider if provider == CLOUDFLARE else OPENAI
     keys: list[tuple[Provider | None, int | None, str | None]] = []
     for code in codes:
         keys += [(provider, status, code), (provider, None, code)]

@@ -3,6 +3,7 @@
 from shared.persistence.models import (
     access,
     alerts,
+    circuits,
     embeddings,
     gates,
     money,
@@ -16,6 +17,7 @@ __all__ = [
     "METADATA",
     "access",
     "alerts",
+    "circuits",
     "embeddings",
     "gates",
     "money",

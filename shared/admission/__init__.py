@@ -1,0 +1,1 @@
+"""Decides whether a provider may be called now: circuits and rate limits, for all replicas."""

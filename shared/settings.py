@@ -4,6 +4,7 @@ Each composition root loads the groups it needs once, at start, and passes value
 """
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,12 @@ class CloudflareSettings(_Group):
     base_url: str = Field("https://api.cloudflare.com/client/v4", alias="CLOUDFLARE_AI_GATEWAY_URL")
     gateway_id: str | None = Field(None, alias="CLOUDFLARE_AI_GATEWAY_ID")
 
+    @property
+    def tokens(self) -> Sequence[str]:
+        """Return the tokens; never log them."""
+        tokens = [token.strip() for token in self.api_token.get_secret_value().split(",")]
+        return [token for token in tokens if token]
+
 
 class OpenAISettings(_Group):
     """OpenAI, or any server with its API."""
@@ -62,10 +69,15 @@ class OpenAISettings(_Group):
 
 
 class RoutingSettings(_Group):
-    """Who answers what, at which price."""
+    """Who answers what, at which price.
+
+    Attributes:
+        rate_limits: Whether the routing table's limits are kept; the simulator has none.
+    """
 
     prices: Path = Field(Path("prices"), alias="SLUICEWAY_PRICES")
     routing: Path = Field(Path("deploy/routing.toml"), alias="SLUICEWAY_ROUTING")
+    rate_limits: bool = Field(default=True, alias="SLUICEWAY_RATE_LIMITS")
     rollout: Decimal = Field(Decimal(1), alias="CLOUDFLARE_ROLLOUT", ge=0, le=1)
 
 
@@ -143,6 +155,11 @@ class ProviderWorkerSettings:
     cloudflare: CloudflareSettings
     openai: OpenAISettings
     routing: RoutingSettings
+
+    @property
+    def token_counts(self) -> Mapping[str, int]:
+        """Return how many API tokens a provider has, where that is not one."""
+        return {"cloudflare": len(self.cloudflare.tokens)}
 
     @classmethod
     def read(cls) -> "ProviderWorkerSettings":

@@ -76,4 +76,5 @@ def simulator_settings(port: int) -> dict[str, str]:
         "OPENAI_API_KEY": "simulated",
         "OPENAI_BASE_URL": f"http://{LOOPBACK}:{port}/v1",
         "SLUICEWAY_SIMULATED": "1",
+        "SLUICEWAY_RATE_LIMITS": "false",
     }

@@ -18,6 +18,10 @@ from services.embedding_worker.use_cases.attempt import BatchAttempt
 from services.embedding_worker.use_cases.embed_texts import EmbedJob
 from services.embedding_worker.use_cases.index_vectors import IndexVectors
 from services.embedding_worker.use_cases.ports import Identity, Ports
+from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
+from shared.admission.circuits import Circuits
+from shared.admission.observing import CircuitMetrics
+from shared.admission.pacing import Pacer
 from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind
@@ -34,6 +38,7 @@ from shared.domain.routing import (
 )
 from shared.messages.commands import EmbedTexts
 from shared.messaging.declaration import is_declared
+from shared.messaging.rounds import Refresh
 from shared.messaging.ticking import Ticker, start_rounds
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
@@ -43,16 +48,20 @@ from shared.observability.price_warnings import warn_about_prices
 from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
+from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.rate_turns import PostgresRateTurns
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.persistence.schema import is_migrated
+from shared.ports.circuits import CircuitRepository
 from shared.ports.clock import Clock
 from shared.ports.embeddings import EmbeddingRepository, VectorIndex
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import EmbeddingModel
+from shared.ports.rate_turns import RateTurns
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
@@ -97,6 +106,8 @@ class Adapters:
     embeddings: EmbeddingRepository
     vectors: VectorIndex
     gates: GateRepository
+    circuits: CircuitRepository
+    rate_turns: RateTurns
     outbox: Outbox
     models: Mapping[Provider, EmbeddingModel]
     database_answers: Check
@@ -113,6 +124,8 @@ async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
         embeddings=PostgresEmbeddings(engine),
         vectors=PostgresVectors(engine),
         gates=PostgresGates(engine),
+        circuits=PostgresCircuits(engine),
+        rate_turns=PostgresRateTurns(engine),
         outbox=PostgresOutbox(engine),
         models=providers.embedding,
         database_answers=partial(answers, engine),
@@ -133,6 +146,13 @@ async def run(settings: Settings, adapters: Adapters) -> None:
         ids.new(settings.process.name), timedelta(seconds=settings.process.lease_seconds)
     )
     connections = await Connections.open(settings.broker, settings.process)
+    metrics = Metrics()
+    limits = table.limits if settings.routing.rate_limits else ()
+    admission = SharedAdmission(
+        Circuits(adapters.circuits, connections.hint, clock, CircuitMetrics(metrics)),
+        Pacer(adapters.rate_turns, limits, settings.token_counts),
+        clock,
+    )
     worker = WorkerProcess(
         connections,
         settings.process,
@@ -149,6 +169,7 @@ async def run(settings: Settings, adapters: Adapters) -> None:
         publisher=connections.publisher,
         frames=connections.frames,
         gate=worker.keeper,
+        admission=admission,
         clock=clock,
         ids=ids,
     )
@@ -156,7 +177,8 @@ async def run(settings: Settings, adapters: Adapters) -> None:
     subscribe(worker, EmbedJob(ports, route, BatchAttempt(ports, identity)))
     index = IndexVectors(adapters.vectors, lambda: worker.in_flight.is_empty)
     rounds = start_rounds(_keep_indexing(index, identity.worker), "vector-index")
-    await worker.serve(adapters.database_answers, Metrics())
+    refreshes = [Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting)]
+    await worker.serve(adapters.database_answers, metrics, refreshes)
     rounds.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await rounds

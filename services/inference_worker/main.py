@@ -1,6 +1,6 @@
 """Composition root of the inference worker: `python -m services.inference_worker.main`."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,13 +14,19 @@ from services.inference_worker.subscribers import subscribe
 from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
-from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
+from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
+from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob, Routed
+from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
+from shared.admission.circuits import Circuits
+from shared.admission.observing import CircuitMetrics
+from shared.admission.pacing import Pacer
 from shared.domain.catalog import Operation, Provider
 from shared.domain.price_check import check_routed_prices
 from shared.domain.rollout import is_inside
-from shared.domain.routing import Candidate, RoutingTable, candidates, check_prices
+from shared.domain.routing import RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
 from shared.messaging.declaration import is_declared
+from shared.messaging.rounds import Refresh
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
@@ -29,12 +35,16 @@ from shared.observability.price_warnings import warn_about_prices
 from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
+from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.rate_turns import PostgresRateTurns
 from shared.persistence.schema import is_migrated
+from shared.ports.circuits import CircuitRepository
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import ChatModel
+from shared.ports.rate_turns import RateTurns
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
@@ -51,10 +61,12 @@ class RoutedByTable:
         self._table = table
         self._percent = rollout_percent
 
-    def __call__(self, job: CompleteChat) -> Sequence[Candidate]:
+    def __call__(self, job: CompleteChat) -> Routed:
         """Return the candidates for a job's tier, model and user."""
         inside = is_inside(_EXPERIMENT, job.user_id, self._percent)
-        return candidates(self._table, job.tier, Operation.CHAT, job.model, in_rollout=inside)
+        found = candidates(self._table, job.tier, Operation.CHAT, job.model, in_rollout=inside)
+        divert = self._table.routes[job.tier, Operation.CHAT].divert
+        return Routed(found, self._table.successors, divert)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,8 @@ class Ports:
 
     attempts: AttemptRepository
     gates: GateRepository
+    circuits: CircuitRepository
+    rate_turns: RateTurns
     outbox: Outbox
     chat: Mapping[Provider, ChatModel]
     database_answers: Check
@@ -77,6 +91,8 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     yield Ports(
         attempts=PostgresAttempts(engine),
         gates=PostgresGates(engine),
+        circuits=PostgresCircuits(engine),
+        rate_turns=PostgresRateTurns(engine),
         outbox=PostgresOutbox(engine),
         chat=providers.chat,
         database_answers=partial(answers, engine),
@@ -95,6 +111,13 @@ async def run(settings: Settings, ports: Ports) -> None:
     warn_about_prices(check_routed_prices(table, prices, clock.now()))
     worker_id = ids.new(settings.process.name)
     connections = await Connections.open(settings.broker, settings.process)
+    metrics = Metrics()
+    limits = table.limits if settings.routing.rate_limits else ()
+    admission = SharedAdmission(
+        Circuits(ports.circuits, connections.hint, clock, CircuitMetrics(metrics)),
+        Pacer(ports.rate_turns, limits, settings.token_counts),
+        clock,
+    )
     worker = WorkerProcess(
         connections,
         settings.process,
@@ -104,19 +127,25 @@ async def run(settings: Settings, ports: Ports) -> None:
         attempts=ports.attempts,
     )
     lease = Lease(worker_id, timedelta(seconds=settings.process.lease_seconds))
-    complete_chat = CompleteChatJob(
-        ChatPorts(ports.attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
-        RoutedByTable(table, settings.routing.rollout * 100),
-        prices,
-        RunAttempt(
-            StreamPorts(connections.frames, ports.attempts, clock),
-            CallProvider(ports.chat),
-            worker_id,
-        ),
-        lease,
+    chat_ports = ChatPorts(
+        ports.attempts, worker.relay, connections.publisher, worker.keeper, clock, ids
     )
-    subscribe(worker, complete_chat)
-    await worker.serve(ports.database_answers, Metrics())
+    run_attempt = RunAttempt(
+        StreamPorts(connections.frames, ports.attempts, clock),
+        CallProvider(ports.chat),
+        admission,
+        worker.relay,
+        worker_id,
+    )
+    route = RoutedByTable(table, settings.routing.rollout * 100)
+    subscribe(
+        worker,
+        CompleteChatJob(
+            Asking(route, prices, admission, clock), Claims(chat_ports, lease), run_attempt
+        ),
+    )
+    refreshes = [Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting)]
+    await worker.serve(ports.database_answers, metrics, refreshes)
 
 
 async def work(settings: Settings) -> None:

@@ -15,6 +15,8 @@ from shared.ports.clock import Clock
 _RATE = Trip(CircuitClass.RATE)
 _LONGEST_ANNOUNCED = timedelta(minutes=2)
 _STOPPING = timedelta(seconds=5)
+REFRESH_PERIOD = timedelta(milliseconds=750)
+"""With its spread, what another replica found out is known within a second."""
 
 
 class SharedAdmission:

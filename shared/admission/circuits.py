@@ -7,14 +7,16 @@ itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
 from shared.admission.circuit_board import CircuitBoard, Passage
 from shared.admission.streaks import Streaks
+from shared.domain.catalog import Provider
 from shared.domain.circuits import (
     PROBE_LASTS,
     Circuit,
@@ -36,6 +38,22 @@ _log = structlog.stdlib.get_logger(__name__)
 _LOOK_AGAIN = timedelta(milliseconds=500)
 
 
+class CircuitObserver(Protocol):
+    """Sees what circuits do."""
+
+    def moved(self, key: CircuitKey, state: CircuitState) -> None:
+        """Take note of a move that this process made."""
+        ...
+
+    def known(self, circuits: Sequence[Circuit]) -> None:
+        """Take note of all circuits that are not closed."""
+        ...
+
+    def unknown_error(self, provider: Provider) -> None:
+        """Take note of an error that no rule knows."""
+        ...
+
+
 class Circuits:
     """One per worker process.
 
@@ -43,7 +61,7 @@ class Circuits:
         repository: The truth.
         hint: Tells the other workers that it has changed.
         clock: Now.
-        on_change: Is told each circuit that this worker moves, with its new state.
+        observer: Is told what happens.
     """
 
     def __init__(
@@ -51,12 +69,12 @@ class Circuits:
         repository: CircuitRepository,
         hint: ControlHint,
         clock: Clock,
-        on_change: Callable[[CircuitKey, CircuitState], None],
+        observer: CircuitObserver,
     ) -> None:
         self._repository = repository
         self._hint = hint
         self._clock = clock
-        self._on_change = on_change
+        self._observer = observer
         self._board = CircuitBoard()
         self._streaks = Streaks()
         self._order = asyncio.Lock()
@@ -71,6 +89,7 @@ class Circuits:
         async with self._order:
             known = {circuit.key for circuit in self._board.circuits}
             if self._board.replace(await self._repository.not_closed()):
+                self._observer.known(self._board.circuits)
                 self._tell_waiters()
             for circuit in self._board.circuits:
                 if circuit.key not in known:
@@ -118,6 +137,8 @@ class Circuits:
 
     async def failed(self, call: Admitted, failure: ProviderFailure) -> None:
         """Open the circuit that the failure concerns, if it is time to."""
+        if not failure.is_known:
+            self._observer.unknown_error(call.candidate.provider)
         trip = failure.trip
         if trip is None:
             await self.answered(call)
@@ -203,7 +224,7 @@ class Circuits:
             circuit=key.circuit.value,
             state=state.value,
         )
-        self._on_change(key, state)
+        self._observer.moved(key, state)
 
     def _tell_waiters(self) -> None:
         self._changed.set()

@@ -61,13 +61,12 @@ class Pacer:
         Raises:
             DatabaseUnavailableError: Nobody knows whose turn it is.
         """
-        limits = [
-            one for one in self._limits if one.applies_to(candidate.provider, candidate.model)
-        ]
+        target = (candidate.provider, candidate.model)
+        limits = [limit for limit in self._limits if limit.applies_to(*target)]
         if not limits:
             return Turn(_NOTHING, None)
         credential = self._credential_for(candidate.provider, limits)
-        line = self._lines.setdefault((candidate.provider, candidate.model), _Line(self._turns))
+        line = self._lines.setdefault(target, _Line(self._turns))
         return await line.join(Turn(_wish(limits, tokens, credential), credential), patience)
 
     def used(self, candidate: Candidate, credential: int | None, held: int, used: int) -> None:

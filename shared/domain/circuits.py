@@ -57,6 +57,11 @@ class Trip:
     every_model: bool = False
     until_next_minute: bool = False
 
+    @property
+    def takes_no_calls(self) -> bool:
+        """Tell whether the provider took no call at all: no fault of the job's, and unpaid."""
+        return self.circuit is not CircuitClass.FAILING
+
 
 @dataclass(frozen=True, slots=True)
 class CircuitKey:

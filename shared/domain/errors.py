@@ -22,10 +22,11 @@ Both provider errors carry a `ProviderFailure`: what the provider said and what 
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.circuits import Trip
+from shared.domain.jobs import Waiting, WaitingReason
 from shared.domain.usage import NO_USAGE, TokenUsage
 
 
@@ -129,6 +130,18 @@ class ProviderFailure:
     provider_request_id: str | None = None
     trip: Trip | None = None
     is_known: bool = True
+
+    @property
+    def weight(self) -> int:
+        """Return by how much it brings its job nearer to the end.
+
+        Not at all when the provider took no call, which is no fault of the job's, and unpaid.
+        """
+        return 0 if self.trip is not None and self.trip.takes_no_calls else 1
+
+    def waiting(self, until: datetime) -> Waiting:
+        """Return what the owner of a job is told that waits for the provider."""
+        return Waiting(WaitingReason.PROVIDER_COOLDOWN, until, self.message)
 
 
 class ProviderTransientError(TransientError):

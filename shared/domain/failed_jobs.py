@@ -31,12 +31,14 @@ def refused(failure: ProviderFailure) -> GiveUp:
 
 
 def later_or_never(failure: ProviderFailure, failures: int) -> TryLater | GiveUp:
-    """Decide whether a job comes back.
+    """Decide whether a job comes back; after an error that nobody knows it does so once.
 
     Args:
         failure: What the provider said last.
         failures: How many attempts of the job have failed, this one included.
     """
+    if not failure.is_known and failures > 1:
+        return GiveUp(ErrorView("provider_error", f"two attempts failed, the last: {failure.code}"))
     if failures >= MAX_FAILED_ATTEMPTS:
         return GiveUp(
             ErrorView("provider_unavailable", f"no provider answered in {failures} attempts")

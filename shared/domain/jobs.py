@@ -25,12 +25,17 @@ class JobStatus(StrEnum):
 
 
 class AttemptOutcome(StrEnum):
-    """How one provider call ended; `unknown` means its worker died and the hold was charged."""
+    """How one provider call ended.
+
+    `unknown` means that its worker died and the hold was charged. `skipped` is shown in the place
+    of a call that was not made, because the provider was let alone just then.
+    """
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    SKIPPED = "skipped"
 
 
 class OnInterrupt(StrEnum):

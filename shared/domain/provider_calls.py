@@ -20,7 +20,11 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChatCall:
-    """One chat request to one provider."""
+    """One chat request to one provider.
+
+    Attributes:
+        credential: Which of the provider's API tokens to use, from 0; None for any.
+    """
 
     attempt_id: AttemptId
     model: str
@@ -28,6 +32,7 @@ class ChatCall:
     max_output_tokens: int
     temperature: float | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict[str, OptionValue])
+    credential: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,17 @@ ChatEvent = TextDelta | ChatFinished
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingCall:
-    """One embedding request to one provider: a batch within the model's limits."""
+    """One embedding request to one provider: a batch within the model's limits.
+
+    Attributes:
+        credential: Which of the provider's API tokens to use, from 0; None for any.
+    """
 
     attempt_id: AttemptId
     model: str
     texts: Sequence[str]
     dimensions: int
+    credential: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ Invariant: work never comes back earlier than the provider asked for.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from zlib import crc32
 
 MAX_FAILED_ATTEMPTS = 8
 """After so many failed or lost attempts a job is not tried again."""
 _JITTER_SHARE = 0.25
+_LONGEST_SPREAD = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,17 @@ def rung_for(delay: timedelta) -> Rung | None:
     None means that the delay is longer than the ladder: keep the message in the outbox until then.
     """
     return next((rung for rung in RUNGS if rung.delay >= delay), None)
+
+
+def spread(delay: timedelta, seed: str) -> timedelta:
+    """Return `delay` and up to a quarter more, at most 5 s, so that work returns one by one.
+
+    Args:
+        delay: The least.
+        seed: Decides how much more.
+    """
+    share = crc32(seed.encode()) / (1 << 32)
+    return delay + min(delay * _JITTER_SHARE, _LONGEST_SPREAD) * share
 
 
 def next_delay(attempt_number: int, retry_after: timedelta | None, jitter: float) -> timedelta:

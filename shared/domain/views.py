@@ -21,10 +21,10 @@ class ErrorView:
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """One provider call as users see it."""
+    """One provider call as users see it; one that was skipped has no id and no number."""
 
-    id: AttemptId
-    number: int
+    id: AttemptId | None
+    number: int | None
     provider: Provider
     model: str
     model_answered: str | None

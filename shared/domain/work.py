@@ -97,6 +97,16 @@ SubmitOutcome = Submitted | IdempotencyConflict
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A candidate that was not asked, because its circuit was open or its rate limit reached."""
+
+    provider: Provider
+    model: str
+    code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimRequest:
     """Ask for a job's lease and for room in every budget that applies.
 
@@ -105,6 +115,7 @@ class ClaimRequest:
         hold_usd: The most this attempt can cost.
         scopes: The budgets that apply (`global`, `tier:free`, `user:U`, `provider:openai`, …).
         is_diverted: Whether the call takes the cheaper route already.
+        passed_over: Who was not asked, though it was their turn before.
     """
 
     job_id: JobId
@@ -119,6 +130,7 @@ class ClaimRequest:
     scopes: Sequence[str]
     now: datetime
     is_diverted: bool = False
+    passed_over: Sequence[PassedOver] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +213,21 @@ class Parking:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """Let a job wait for a provider; it is queued, or this worker's without an open attempt.
+
+    Attributes:
+        command: Brings it back.
+        waiting: What its owner is told; None when there is nothing to tell.
+    """
+
+    job_id: JobId
+    worker: str
+    command: DelayedMessage
+    waiting: Waiting | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptResult:
     """How a provider call ended.
 
@@ -264,6 +291,7 @@ class Settlement:
     Attributes:
         terminal_frame: The event for the client's durable log when the job ends, else None.
         messages: Usage event, terminal frame, retry: whatever must leave after the commit.
+        failures: 1 when the attempt brings the job nearer to its end, else 0.
     """
 
     job_id: JobId
@@ -275,6 +303,7 @@ class Settlement:
     finished_at: datetime
     latency_ms: int
     terminal_frame: bytes | None = None
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

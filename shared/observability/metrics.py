@@ -22,6 +22,8 @@ CounterName = Literal[
     "sluiceway_alert_deliveries_total",
     "sluiceway_watch_resyncs_total",
     "sluiceway_frames_dropped_total",
+    "sluiceway_circuit_moves_total",
+    "sluiceway_unknown_provider_errors_total",
 ]
 HistogramName = Literal[
     "sluiceway_http_request_seconds",
@@ -32,6 +34,7 @@ GaugeName = Literal[
     "sluiceway_watchers",
     "sluiceway_jobs_in_flight",
     "sluiceway_gate_open",
+    "sluiceway_circuit_open",
     "sluiceway_ledger_drift_usd",
 ]
 
@@ -118,6 +121,18 @@ COUNTERS: dict[CounterName, MetricEntry] = {
         "Frames a worker could not hand to the broker at once.",
         "Any: the broker is blocked or away.",
     ),
+    "sluiceway_circuit_moves_total": MetricEntry(
+        "moves",
+        "Circuits that this process opened, or let recover or close.",
+        "Any `open`: `GET /v1/admin/providers` says why and until when.",
+        ("provider", "circuit", "state"),
+    ),
+    "sluiceway_unknown_provider_errors_total": MetricEntry(
+        "errors",
+        "Provider errors that no rule knows; their jobs fell back once.",
+        "Any: find the code in the jobs' attempts, and add a rule for it.",
+        ("provider",),
+    ),
 }
 HISTOGRAMS: dict[HistogramName, MetricEntry] = {
     "sluiceway_http_request_seconds": MetricEntry(
@@ -159,6 +174,12 @@ GAUGES: dict[GaugeName, MetricEntry] = {
         "Whether work may start on the queue.",
         "0: `GET /v1/admin/queues` says who shut it and why.",
         ("queue",),
+    ),
+    "sluiceway_circuit_open": MetricEntry(
+        "0 or 1",
+        "Whether a provider's model is let alone, or recovers; `*` stands for all its models.",
+        "1: `GET /v1/admin/providers` says why and until when.",
+        ("provider", "model", "circuit"),
     ),
     "sluiceway_ledger_drift_usd": MetricEntry(
         "USD",

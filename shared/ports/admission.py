@@ -10,6 +10,12 @@ from shared.domain.rate_limits import RateReport
 from shared.domain.routing import Candidate
 from shared.domain.usage import TokenUsage
 
+PATIENCE = timedelta(seconds=10)
+"""How long a delivery is held for a provider, and how long a turn within rate limits is waited for
+while somebody else may be asked: a backlog stays in its queue, and nothing is done twice for it."""
+LAST_PATIENCE = timedelta(seconds=60)
+"""How long a turn is waited for when nobody else may be asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:

@@ -6,13 +6,14 @@ from typing import Protocol
 
 from shared.domain.ids import AttemptId, JobId, UserId
 from shared.domain.lost_work import Abandonment, LostJob
-from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.views import JobView, StreamState
 from shared.domain.work import (
     ClaimOutcome,
     ClaimRequest,
     NewJob,
     Parking,
+    PutOff,
     SettledJob,
     Settlement,
     SubmitOutcome,
@@ -77,8 +78,8 @@ class AttemptRepository(Protocol):
         """
         ...
 
-    async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
-        """Queue a job again that this worker holds without an open attempt."""
+    async def put_off(self, put_off: PutOff) -> SettledJob:
+        """Queue a job again, or leave it queued, and let its command come back later."""
         ...
 
     async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:

@@ -62,10 +62,9 @@ def build_providers(
 
 
 def _account(settings: CloudflareSettings) -> CloudflareAccount:
-    tokens = [token.strip() for token in settings.api_token.get_secret_value().split(",")]
     return CloudflareAccount(
         account_id=settings.account_id,
-        tokens=[token for token in tokens if token],
+        tokens=settings.tokens,
         base_url=settings.base_url,
         gateway_id=settings.gateway_id,
     )

@@ -1,6 +1,5 @@
 """The inference worker's use case with all its ports in memory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -8,7 +7,8 @@ from decimal import Decimal
 from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
-from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
+from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
+from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob, Route, Routed
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Tier
 from shared.domain.errors import FailureAction, ProviderFailure, UnknownModelError
 from shared.domain.ids import JobId, KeyId, UserId
@@ -21,6 +21,7 @@ from shared.domain.work import Claimed, ClaimOutcome
 from shared.messages.commands import CompleteChat
 from shared.messages.events import UsageRecorded
 from tests.support.fake_providers import ChatStep, Says, ScriptedChatModel
+from tests.support.fakes_of_admission import ScriptedAdmission
 from tests.support.fakes_of_chat import FrameLog, RecordingAttempts, ScriptedGate
 from tests.support.fakes_of_time import CountingIds, StillClock
 from tests.support.fakes_of_work import RecordingRelay
@@ -82,13 +83,13 @@ def claim(
     return Claimed(number, REQUEST, cost_usd, usage, failures, accepted_at)
 
 
-def routed_to_both(job: CompleteChat) -> Sequence[Candidate]:
+def routed_to_both(job: CompleteChat) -> Routed:
     """Route every job to llama, then to luna, except for models that nobody knows."""
     if job.model == "unknown":
         raise UnknownModelError("model 'unknown' is not offered")
     if job.model == "unpriced":
-        return [Candidate(OPENAI, "unpriced")]
-    return [LLAMA] if job.model == "llama" else [LLAMA, LUNA]
+        return Routed([Candidate(OPENAI, "unpriced")])
+    return Routed([LLAMA] if job.model == "llama" else [LLAMA, LUNA])
 
 
 @dataclass
@@ -100,6 +101,8 @@ class ChatWorld:
     luna: ChatStep = field(default_factory=Says)
     gate: ScriptedGate = field(default_factory=ScriptedGate)
     prices: PriceBook = PRICES
+    route: Route = routed_to_both
+    admission: ScriptedAdmission = field(default_factory=ScriptedAdmission)
 
     def __post_init__(self) -> None:
         self.clock, self.ids = StillClock(), CountingIds()
@@ -109,16 +112,19 @@ class ChatWorld:
             CLOUDFLARE: ScriptedChatModel([self.llama], CLOUDFLARE),
             OPENAI: ScriptedChatModel([self.luna], OPENAI),
         }
+        ports = ChatPorts(
+            self.attempts, self.relay, self.publisher, self.gate, self.clock, self.ids
+        )
         self.complete_chat = CompleteChatJob(
-            ChatPorts(self.attempts, self.relay, self.publisher, self.gate, self.clock, self.ids),
-            routed_to_both,
-            self.prices,
+            Asking(self.route, self.prices, self.admission, self.clock),
+            Claims(ports, Lease(WORKER, timedelta(seconds=30))),
             RunAttempt(
                 StreamPorts(self.frames, self.attempts, self.clock),
                 CallProvider(self.models),
+                self.admission,
+                self.relay,
                 WORKER,
             ),
-            Lease(WORKER, timedelta(seconds=30)),
         )
 
     @property

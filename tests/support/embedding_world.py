@@ -22,6 +22,7 @@ from shared.domain.pricing import DailyAllowance, ModelKind, PriceRow
 from shared.domain.routing import Candidate
 from shared.messages.commands import EmbedTexts
 from tests.support.fake_providers import ScriptedEmbeddingModel
+from tests.support.fakes_of_admission import ScriptedAdmission
 from tests.support.fakes_of_chat import FrameLog
 from tests.support.fakes_of_embedding import (
     JOB,
@@ -81,6 +82,7 @@ class EmbeddingWorld:
     frames: FrameLog = field(default_factory=FrameLog)
     route: FixedRoute = field(default_factory=FixedRoute)
     clock: StillClock = field(default_factory=StillClock)
+    admission: ScriptedAdmission = field(default_factory=ScriptedAdmission)
 
     def has(
         self,
@@ -102,6 +104,7 @@ class EmbeddingWorld:
             publisher=self.broker,
             frames=self.frames,
             gate=self.gate,
+            admission=self.admission,
             clock=self.clock,
             ids=CountingIds(),
         )

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import AttemptId, JobId, QueueName
-from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
-from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, SettledJob, Settlement
+from shared.domain.outgoing import OutboxRow, OutgoingMessage
+from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, PutOff, SettledJob, Settlement
 from shared.messages.frames import FRAME, Frame
 
 
@@ -26,7 +26,7 @@ class RecordingAttempts:
         default_factory=list[tuple[AttemptId, int, str]]
     )
     parked: list[Parking] = field(default_factory=list[Parking])
-    given_back: list[DelayedMessage] = field(default_factory=list[DelayedMessage])
+    put_offs: list[PutOff] = field(default_factory=list[PutOff])
     expired: list[OutgoingMessage] = field(default_factory=list[OutgoingMessage])
     refused: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     extended: list[Sequence[JobId]] = field(default_factory=list[Sequence[JobId]])
@@ -46,10 +46,9 @@ class RecordingAttempts:
     async def park(self, parking: Parking) -> None:
         self.parked.append(parking)
 
-    async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
-        del job_id, worker
-        self.given_back.append(command)
-        return SettledJob(applied=True, outbox=_rows([command.message]))
+    async def put_off(self, put_off: PutOff) -> SettledJob:
+        self.put_offs.append(put_off)
+        return SettledJob(applied=True, outbox=_rows([put_off.command.message]))
 
     async def expire(self, job_id: JobId, frame: OutgoingMessage) -> Sequence[OutboxRow]:
         del job_id

@@ -10,7 +10,7 @@ from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.errors import SluicewayError
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.jobs import JobKind, JobStatus
-from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.usage import TokenUsage
 from shared.domain.views import ErrorView
 from shared.domain.work import (
@@ -23,6 +23,7 @@ from shared.domain.work import (
     JobSucceeds,
     JobWaits,
     Parking,
+    PutOff,
     SettledJob,
     Settlement,
     StoredVector,
@@ -58,7 +59,7 @@ class ScriptedAttempts:
     script: Sequence[ClaimOutcome] = ()
     requests: list[ClaimRequest] = field(default_factory=list[ClaimRequest])
     parked: list[Parking] = field(default_factory=list[Parking])
-    given_back: list[DelayedMessage] = field(default_factory=list[DelayedMessage])
+    put_offs: list[PutOff] = field(default_factory=list[PutOff])
 
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
         self.requests.append(request)
@@ -68,10 +69,9 @@ class ScriptedAttempts:
     async def park(self, parking: Parking) -> None:
         self.parked.append(parking)
 
-    async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
-        del job_id, worker
-        self.given_back.append(command)
-        return SettledJob(applied=True, outbox=[OutboxRow(1, command.message)])
+    async def put_off(self, put_off: PutOff) -> SettledJob:
+        self.put_offs.append(put_off)
+        return SettledJob(applied=True, outbox=[OutboxRow(1, put_off.command.message)])
 
     async def settle(self, settlement: Settlement) -> SettledJob:
         raise NotImplementedError(settlement.attempt_id)

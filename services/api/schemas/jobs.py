@@ -44,10 +44,13 @@ class WaitingBody(BaseModel):
 
 
 class AttemptBody(BaseModel):
-    """One provider call; `is_diverted` when a budget made it take the cheaper route."""
+    """One provider call; `is_diverted` when a budget made it take the cheaper route.
 
-    id: str
-    number: int
+    One that was skipped, because its provider was let alone, has neither id nor number.
+    """
+
+    id: str | None
+    number: int | None
     provider: str
     model: str
     model_answered: str | None

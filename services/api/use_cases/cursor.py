@@ -68,7 +68,7 @@ class Cursor:
 
     def _on_stored(self, state: StreamState) -> Sequence[Frame]:
         number, text = _stored_part(state)
-        newest = max(number, *(attempt.number for attempt in state.job.attempts), 0)
+        newest = max(number, *(attempt.number or 0 for attempt in state.job.attempts), 0)
         entered: Sequence[Frame] = ()
         if self._attempt is not None and newest and self._attempt > newest:
             entered = self._enter(newest)

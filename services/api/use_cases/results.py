@@ -102,8 +102,8 @@ def answering_attempt(view: JobView) -> int | None:
     """Return the number of the attempt whose answer is a chat job's result."""
     if view.kind is not JobKind.CHAT:
         return None
-    succeeded = [one.number for one in view.attempts if one.outcome is AttemptOutcome.SUCCEEDED]
-    return max(succeeded, default=None)
+    succeeded = (one.number for one in view.attempts if one.outcome is AttemptOutcome.SUCCEEDED)
+    return max((number for number in succeeded if number), default=None)
 
 
 def _completed(view: JobView) -> JobCompleted:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.batching import BGE_M3_LIMITS, OPENAI_EMBEDDING_LIMITS, PackingLimits
-from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
+from shared.domain.catalog import CLOUDFLARE, Provider
 from shared.domain.collections import EmbeddingWork, OnFallback
 from shared.domain.embedding_space import EmbeddingSpace, space_named, space_of
 from shared.domain.errors import UnknownPriceError
@@ -17,7 +17,6 @@ from shared.domain.routing import Candidate
 
 _LIMITS_BY_PROVIDER: Mapping[Provider, PackingLimits] = {
     CLOUDFLARE: BGE_M3_LIMITS,
-    OPENAI: OPENAI_EMBEDDING_LIMITS,
 }
 
 
@@ -29,6 +28,11 @@ class Target:
     price: PriceRow
     limits: PackingLimits
     is_fallback: bool
+
+    @property
+    def candidate(self) -> Candidate:
+        """Return who is asked."""
+        return Candidate(self.space.provider, self.space.model)
 
 
 def targets_for(
@@ -55,7 +59,7 @@ def targets_for(
             faults.append(error)
             continue
         space = space_of(candidate.provider, candidate.model)
-        limits = _LIMITS_BY_PROVIDER[candidate.provider]
+        limits = _LIMITS_BY_PROVIDER.get(candidate.provider, OPENAI_EMBEDDING_LIMITS)
         targets.append(Target(space, price, limits, is_fallback=position > 0))
     if not targets:
         raise faults[0]

@@ -24,19 +24,27 @@ from services.embedding_worker.use_cases.settlements import (
 )
 from shared.domain.budgets import scopes_of
 from shared.domain.catalog import Operation
-from shared.domain.errors import ProviderFailure, ProviderPermanentError, ProviderTransientError
+from shared.domain.errors import (
+    ProviderFailure,
+    ProviderPermanentError,
+    ProviderTransientError,
+    TransientError,
+)
 from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.ids import AttemptId, JobId
+from shared.domain.jobs import Waiting, WaitingReason
 from shared.domain.outgoing import DelayedMessage
 from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall
-from shared.domain.retry import RUNGS
+from shared.domain.retry import RUNGS, spread
 from shared.domain.work import (
     Claimed,
+    ClaimOutcome,
     ClaimRequest,
     Divert,
     JobContinues,
     NoRoom,
     Parking,
+    PutOff,
     Settlement,
     StoredVector,
     Unclaimable,
@@ -45,6 +53,7 @@ from shared.messages.endings import ending
 from shared.messages.frames import JobExpired, stream_key
 from shared.messages.retries import delayed
 from shared.messages.usage import CallFacts
+from shared.ports.admission import LAST_PATIENCE, PATIENCE, Admitted, HeldUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +81,19 @@ class BatchAttempt:
         """
         if not self._ports.gate.lets_work_start(run.order.queue):
             return await self._step_back(run, RUNGS[0].delay)
+        patience = PATIENCE if run.has_next_target else LAST_PATIENCE
+        admitted = await self._ports.admission.admit(run.target.candidate, run.tokens, patience)
+        if isinstance(admitted, HeldUp):
+            return await self._wait_for_provider(run, admitted)
+        run.held_until = None
         facts = self._facts(run)
-        match await self._ports.attempts.claim(self._request(facts, is_diverted=run.is_diverted)):
+        outcome = await self._claim(run, facts, admitted)
+        match outcome:
             case Claimed() as claimed:
                 run.is_held = True
                 batch, worker = run.batches[0], self._identity.worker
-                return await self._embed(
-                    run, Call(run.order, facts, claimed, run.target, batch, worker)
-                )
+                call = Call(run.order, facts, claimed, run.target, batch, worker)
+                return await self._embed(run, call, admitted)
             case Divert():
                 run.divert()
                 return GoOn()
@@ -88,13 +102,41 @@ class BatchAttempt:
             case reason:
                 return await self._give_up(run, reason)
 
-    async def _embed(self, run: JobRun, call: Call) -> GoOn | Stop:
+    async def _claim(self, run: JobRun, facts: CallFacts, admitted: Admitted) -> ClaimOutcome:
+        try:
+            outcome = await self._ports.attempts.claim(self._request(run, facts))
+        except TransientError:
+            await self._ports.admission.not_called(admitted)
+            raise
+        if not isinstance(outcome, Claimed):
+            await self._ports.admission.not_called(admitted)
+        return outcome
+
+    async def _wait_for_provider(self, run: JobRun, held_up: HeldUp) -> GoOn | Stop:
+        """Ask the next target, hold the delivery for a while, or let the job come back."""
+        now = self._ports.clock.now()
+        run.pass_over(held_up, now)
+        if run.has_next_target:
+            run.next_target()
+            return GoOn()
+        run.held_until = run.held_until or now + PATIENCE
+        if held_up.until <= run.held_until:
+            await self._ports.admission.wait(held_up.until)
+            return GoOn()
+        delay = max(spread(held_up.until - now, run.order.command.job_id), RUNGS[0].delay)
+        waiting = Waiting(WaitingReason.PROVIDER_COOLDOWN, held_up.until, held_up.detail)
+        await self._put_off(run, delayed(run.order.message, delay, now), waiting)
+        return Stop()
+
+    async def _embed(self, run: JobRun, call: Call, admitted: Admitted) -> GoOn | Stop:
         started = self._ports.clock.monotonic()
-        outcome = await self._answer(call)
+        outcome = await self._answer(call, admitted)
         took = timedelta(seconds=self._ports.clock.monotonic() - started)
         time = CallTime(self._ports.clock.now(), took // timedelta(milliseconds=1))
         if isinstance(outcome, ProviderFailure):
+            await self._ports.admission.failed(admitted, outcome)
             return await self._settle_failure(run, call, outcome, time)
+        await self._ports.admission.answered(admitted, outcome.usage)
         is_last = len(run.batches) == 1
         settlement = settled_success(call, outcome, time, count=run.work.count if is_last else None)
         positions = (text.position for text in call.batch)
@@ -102,13 +144,14 @@ class BatchAttempt:
         run.batch_stored()
         return await self._settle(run, call, settlement, vectors)
 
-    async def _answer(self, call: Call) -> EmbeddingAnswer | ProviderFailure:
+    async def _answer(self, call: Call, admitted: Admitted) -> EmbeddingAnswer | ProviderFailure:
         space = call.target.space
         request = EmbeddingCall(
             attempt_id=call.facts.attempt_id,
             model=space.model,
             texts=[space.prefix + text.text for text in call.batch],
             dimensions=space.dimensions,
+            credential=admitted.credential,
         )
         try:
             return await self._ports.models[space.provider].embed(request)
@@ -121,7 +164,7 @@ class BatchAttempt:
         following = after_failure(
             FailureFacts(
                 failure=failed,
-                failures=call.claimed.failures_so_far + 1,
+                failures=call.claimed.failures_so_far + failed.weight,
                 texts=len(call.batch),
                 has_next=run.has_next_target,
             )
@@ -147,7 +190,7 @@ class BatchAttempt:
         """Let the job wait; its command comes back after `delay`."""
         command = delayed(run.order.message, delay, self._ports.clock.now())
         if run.is_held:
-            await self._give_back(run, command)
+            await self._put_off(run, command, None)
         else:
             await self._ports.publisher.publish(command.message)
         return Stop()
@@ -169,10 +212,10 @@ class BatchAttempt:
             await self._expire(run.order.command.job_id)
         return Stop()
 
-    async def _give_back(self, run: JobRun, command: DelayedMessage) -> None:
+    async def _put_off(self, run: JobRun, command: DelayedMessage, waiting: Waiting | None) -> None:
         job_id, worker = run.order.command.job_id, self._identity.worker
-        given = await self._ports.attempts.give_back(job_id, worker, command)
-        await self._ports.committed.flush(given.outbox)
+        put_off = await self._ports.attempts.put_off(PutOff(job_id, worker, command, waiting))
+        await self._ports.committed.flush(put_off.outbox)
 
     async def _expire(self, job_id: JobId) -> None:
         rows = await self._ports.embeddings.expire(job_id, ending(JobExpired(job_id=job_id)))
@@ -192,7 +235,7 @@ class BatchAttempt:
             is_fallback=target.is_fallback,
         )
 
-    def _request(self, facts: CallFacts, *, is_diverted: bool) -> ClaimRequest:
+    def _request(self, run: JobRun, facts: CallFacts) -> ClaimRequest:
         caller = facts.caller
         scopes = scopes_of(caller.tier, caller.user_id, caller.key_id, facts.provider)
         return ClaimRequest(
@@ -207,7 +250,8 @@ class BatchAttempt:
             is_fallback=facts.is_fallback,
             scopes=[str(scope) for scope in scopes],
             now=self._ports.clock.now(),
-            is_diverted=is_diverted,
+            is_diverted=run.is_diverted,
+            passed_over=[*run.passed_over],
         )
 
 

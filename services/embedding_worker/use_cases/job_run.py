@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
 from services.embedding_worker.policies.batches import Batch, batches_of, halves_of
@@ -13,7 +14,9 @@ from shared.domain.jobs import JobKind
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import PriceRow, worst_case_usd
 from shared.domain.routing import Candidate
+from shared.domain.work import PassedOver
 from shared.messages.commands import EmbedTexts
+from shared.ports.admission import HeldUp
 
 _JOBS_EXCHANGE = "jobs"
 _A_MILLION = 1_000_000
@@ -53,6 +56,8 @@ class JobRun:
         is_held: Whether the job's lease is ours.
         has_stored: Whether a batch of this run has its vectors.
         is_diverted: Whether the cheaper target is asked first, where that is free to choose.
+        held_until: How long the delivery is held for a provider; None while it is not.
+        passed_over: Who was not asked since the last call, though it was their turn.
     """
 
     order: Order
@@ -62,6 +67,8 @@ class JobRun:
     is_held: bool = False
     has_stored: bool = False
     is_diverted: bool = False
+    held_until: datetime | None = None
+    passed_over: list[PassedOver] = field(default_factory=list[PassedOver])
 
     def __post_init__(self) -> None:
         self.batches = [*batches_of(self.work.texts, self.target.limits)]
@@ -80,16 +87,28 @@ class JobRun:
         may_mix = self.order.command.job_kind is JobKind.INGEST
         return len(self.targets) > 1 and (may_mix or not self.has_stored)
 
+    @property
+    def tokens(self) -> int:
+        """Return how many tokens the next batch has."""
+        return sum(text.tokens for text in self.batches[0])
+
+    def pass_over(self, held_up: HeldUp, now: datetime) -> None:
+        """Note once that the target is let alone for now."""
+        space = self.target.space
+        if all((p.provider, p.model) != (space.provider, space.model) for p in self.passed_over):
+            self.passed_over.append(PassedOver(space.provider, space.model, held_up.code, now))
+
     def price_anew(self, price_of: Callable[[Candidate], PriceRow]) -> None:
         """Let the next batch cost what its model costs now: a job may last beyond midnight."""
         first, *others = self.targets
-        now = price_of(Candidate(first.space.provider, first.space.model))
+        now = price_of(first.candidate)
         self.targets = [replace(first, price=now), *others]
 
     def batch_stored(self) -> None:
         """Go on to the next batch."""
         self.batches = self.batches[1:]
         self.has_stored = True
+        self.passed_over.clear()
 
     def halve_batch(self) -> None:
         """Embed the batch as two."""

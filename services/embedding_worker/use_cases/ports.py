@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shared.domain.catalog import Provider
 from shared.domain.ids import QueueName
+from shared.ports.admission import Admission
 from shared.ports.clock import Clock, Ids
 from shared.ports.embeddings import EmbeddingRepository
 from shared.ports.messaging import CommittedMessages, MessagePublisher, StreamPublisher
@@ -40,6 +41,7 @@ class Ports:
     publisher: MessagePublisher
     frames: StreamPublisher
     gate: WorkGate
+    admission: Admission
     clock: Clock
     ids: Ids
 

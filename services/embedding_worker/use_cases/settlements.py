@@ -1,7 +1,7 @@
 """The settlement of a provider call, for each way in which it can end."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.errors import ProviderFailure
 from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.ids import JobId
-from shared.domain.jobs import AttemptOutcome, Waiting, WaitingReason
+from shared.domain.jobs import AttemptOutcome
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.pricing import Charge, charge
 from shared.domain.provider_calls import EmbeddingAnswer
@@ -129,7 +129,8 @@ def settled_failure(
         error=ErrorView(failed.code, failed.message),
         allowance=charged.allowance,
     )
-    return _settlement(call, attempt, time, _after(call, failed, time, following))
+    settlement = _settlement(call, attempt, time, _after(call, failed, time, following))
+    return replace(settlement, failures=failed.weight)
 
 
 def _after(call: Call, failed: ProviderFailure, time: CallTime, following: AfterFailure) -> _Next:
@@ -138,9 +139,7 @@ def _after(call: Call, failed: ProviderFailure, time: CallTime, following: After
             terminal = failure(call.facts.job_id, error.code, error.message)
             return _Next(JobFails(error), terminal.body)
         case TryLater(delay):
-            until = time.ended_at + delay
-            detail = f"{call.facts.provider} failed with {failed.code}"
-            waiting = Waiting(WaitingReason.PROVIDER_COOLDOWN, until, detail)
+            waiting = failed.waiting(time.ended_at + delay)
             retry = delayed(call.order.message, delay, time.ended_at)
             return _Next(JobWaits(waiting), retry=retry)
         case _:

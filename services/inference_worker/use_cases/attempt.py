@@ -1,6 +1,6 @@
 """One claimed attempt: called, streamed and settled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ from shared.domain.catalog import Operation
 from shared.domain.errors import ProviderFailure
 from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.ids import AttemptId
-from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.pricing import PriceRow
 from shared.domain.provider_calls import ChatFinished
 from shared.domain.routing import Candidate
@@ -41,6 +41,8 @@ from shared.messages.frames import JobCompleted, UsageFrame, stream_key
 from shared.messages.requests import ChatRequest
 from shared.messages.retries import delayed
 from shared.messages.usage import CallFacts, usage_message
+from shared.ports.admission import Admission, Admitted
+from shared.ports.messaging import CommittedMessages
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Attempt:
 
     job: CompleteChat
     command: OutgoingMessage
-    candidate: Candidate
+    admitted: Admitted
     row: PriceRow
     claimed: Claimed
     attempt_id: AttemptId
@@ -63,27 +65,38 @@ class Attempt:
     is_fallback: bool
     restart_reason: str | None
 
+    @property
+    def candidate(self) -> Candidate:
+        """Return who is called."""
+        return self.admitted.candidate
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """This delivery's work is done: the job has ended, waits, or is no longer ours."""
-
-    outbox: Sequence[OutboxRow]
 
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
     """It is the next candidate's turn; the reason is set when the client has seen some text."""
 
-    outbox: Sequence[OutboxRow]
+    failures: int
     restart_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Next:
-    """What a call's outcome means for the job: the command that comes back, or the last frame."""
+    """What a call's outcome means for the job.
+
+    Attributes:
+        step: What the job does next.
+        failures: How many of its attempts have failed.
+        retry: The command that comes back.
+        terminal_frame: The job's last frame.
+    """
 
     step: JobStep
+    failures: int
     retry: Sequence[DelayedMessage] = ()
     terminal_frame: bytes | None = None
 
@@ -94,15 +107,28 @@ class RunAttempt:
     Args:
         ports: Where the answer streams to and settlements go.
         call: The providers.
+        admission: Is told what came of each call.
+        committed: Publishes what a settlement put into the outbox.
         worker: Owner of the leases.
     """
 
-    def __init__(self, ports: StreamPorts, call: CallProvider, worker: str) -> None:
+    def __init__(
+        self,
+        ports: StreamPorts,
+        call: CallProvider,
+        admission: Admission,
+        committed: CommittedMessages,
+        worker: str,
+    ) -> None:
         self._ports = ports
         self._call = call
+        self._admission = admission
+        self._committed = committed
         self._worker = worker
 
-    async def __call__(self, attempt: Attempt, *, has_next: bool) -> Ended | GoOn:
+    async def __call__(
+        self, attempt: Attempt, *, goes_on_after: Callable[[ProviderFailure], bool]
+    ) -> Ended | GoOn:
         """Run the attempt to its settlement; idempotent by attempt id."""
         clock = self._ports.clock
         number = attempt.claimed.number
@@ -111,14 +137,17 @@ class RunAttempt:
             await answer.restart(attempt.restart_reason)
         request = ChatRequest.model_validate_json(attempt.claimed.request_json)
         began = clock.monotonic()
-        outcome = await self._call(attempt.candidate, request, attempt.attempt_id, answer)
+        outcome = await self._call(attempt.admitted, request, attempt.attempt_id, answer)
         latency_ms = round((clock.monotonic() - began) * 1000)
         now = clock.now()
         result = result_of(outcome, attempt.row)
         match outcome:
             case Answered(finished):
+                await self._admission.answered(attempt.admitted, finished.usage)
                 following = _completed(attempt, result, finished, answer.text, now)
             case Broke(provider_failure):
+                await self._admission.failed(attempt.admitted, provider_failure)
+                has_next = goes_on_after(provider_failure)
                 following = _failed(attempt, provider_failure, answer, has_next, now)
             case _:
                 assert_never(outcome)
@@ -134,14 +163,16 @@ class RunAttempt:
                 finished_at=now,
                 latency_ms=latency_ms,
                 terminal_frame=following.terminal_frame,
+                failures=following.failures - attempt.claimed.failures_so_far,
             )
         )
         if settled.applied and settled.terminal_frame is not None:
             await self._ports.frames.send(stream_key(attempt.job.job_id), settled.terminal_frame)
+        await self._committed.flush(settled.outbox)
         if settled.applied and isinstance(following.step, JobContinues):
             reason = result.error.code if answer.text_was_sent and result.error else None
-            return GoOn(settled.outbox, reason or attempt.restart_reason)
-        return Ended(settled.outbox)
+            return GoOn(following.failures, reason or attempt.restart_reason)
+        return Ended()
 
 
 def _completed(
@@ -170,7 +201,8 @@ def _completed(
         latency_ms=max(0, int((now - claimed.created_at).total_seconds() * 1000)),
     )
     step = JobSucceeds(orjson.dumps(answer).decode())
-    return _Next(step, terminal_frame=frame.model_dump_json().encode())
+    frame_json = frame.model_dump_json().encode()
+    return _Next(step, claimed.failures_so_far, terminal_frame=frame_json)
 
 
 def _failed(
@@ -180,10 +212,11 @@ def _failed(
     has_next: bool,  # noqa: FBT001 - private, and named at its one call
     now: datetime,
 ) -> _Next:
+    failures = attempt.claimed.failures_so_far + provider_failure.weight
     decision = after_failure(
         FailureFacts(
             failure=provider_failure,
-            failures=attempt.claimed.failures_so_far + 1,
+            failures=failures,
             has_next=has_next,
             text_was_sent=answer.text_was_sent,
             on_interrupt=attempt.job.on_interrupt,
@@ -191,12 +224,13 @@ def _failed(
     )
     match decision:
         case NextCandidate():
-            return _Next(JobContinues())
+            return _Next(JobContinues(), failures)
         case TryLater(delay):
-            return _Next(JobWaits(), [delayed(attempt.command, delay, now)])
+            waits = JobWaits(provider_failure.waiting(now + delay))
+            return _Next(waits, failures, [delayed(attempt.command, delay, now)])
         case GiveUp(error):
             message = failure(attempt.job.job_id, error.code, error.message)
-            return _Next(JobFails(error), terminal_frame=message.body)
+            return _Next(JobFails(error), failures, terminal_frame=message.body)
         case _:
             assert_never(decision)
 

@@ -16,11 +16,11 @@ from shared.domain.ids import AttemptId
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.pricing import PriceRow, charge
 from shared.domain.provider_calls import ChatCall, ChatFinished, ChatMessage, TextDelta
-from shared.domain.routing import Candidate
 from shared.domain.usage import TokenUsage
 from shared.domain.views import ErrorView
 from shared.domain.work import AttemptResult
 from shared.messages.requests import ChatRequest
+from shared.ports.admission import Admitted
 from shared.ports.providers import ChatModel
 
 
@@ -49,12 +49,13 @@ class CallProvider:
 
     async def __call__(
         self,
-        candidate: Candidate,
+        admitted: Admitted,
         request: ChatRequest,
         attempt_id: AttemptId,
         answer: AnswerStream,
     ) -> CallOutcome:
         """Stream the answer into `answer`; a provider's failure is an outcome, not an error."""
+        candidate = admitted.candidate
         call = ChatCall(
             attempt_id=attempt_id,
             model=candidate.model,
@@ -62,6 +63,7 @@ class CallProvider:
             max_output_tokens=request.max_tokens,
             temperature=request.temperature,
             options=candidate.options,
+            credential=admitted.credential,
         )
         finished: ChatFinished | None = None
         try:

@@ -2,22 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
+from shared.domain.circuits import CircuitClass
+from shared.domain.errors import ProviderFailure
 from shared.domain.pricing import PriceRow
 from shared.domain.routing import Candidate
-from shared.domain.work import NoRoom
+from shared.domain.work import NoRoom, PassedOver
 from shared.messages.commands import CompleteChat
+from shared.ports.admission import HeldUp
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A candidate's turn, with the price of its call."""
+    """A candidate's turn, with the price of its call.
+
+    Attributes:
+        successor: Who takes the turn when the candidate's model is gone.
+        takes_diverted: Whether it is asked first when a budget wants the cheaper route.
+    """
 
     candidate: Candidate
     row: PriceRow
     hold_usd: Decimal
     is_fallback: bool
+    successor: "Turn | None" = None
+    takes_diverted: bool = False
 
 
 @dataclass(slots=True)
@@ -31,6 +42,8 @@ class Run:
         is_diverted: Whether the cheaper candidates come first.
         restart_reason: Why the client's text starts again; None when it has seen none.
         no_room: Why the last skipped candidate could not be called.
+        held_up: Who has to be asked later, and why.
+        passed_over: The same, for the job's list of attempts.
         hold_usd: The room that the candidate needs who was asked last.
     """
 
@@ -41,29 +54,66 @@ class Run:
     is_diverted: bool = False
     restart_reason: str | None = None
     no_room: NoRoom | None = None
+    held_up: list[tuple[Turn, HeldUp]] = field(default_factory=list[tuple[Turn, HeldUp]])
+    passed_over: list[PassedOver] = field(default_factory=list[PassedOver])
     hold_usd: Decimal = field(init=False)
 
     def __post_init__(self) -> None:
         self.hold_usd = self.turns[0].hold_usd
+
+    @property
+    def has_others(self) -> bool:
+        """Tell whether somebody else may be asked than whose turn it is."""
+        return bool(self.held_up) or len(self.turns) > 1
+
+    def goes_on_after(self, failure: ProviderFailure) -> bool:
+        """Tell whether somebody may be asked once the call under way has failed so."""
+        is_gone = failure.trip is not None and failure.trip.circuit is CircuitClass.RETIRED
+        return self.has_others or (is_gone and self.turns[0].successor is not None)
 
     def begin(self, turn: Turn) -> None:
         """Let the next candidate's call cost what it costs now."""
         self.turns = [turn, *self.turns[1:]]
         self.hold_usd = turn.hold_usd
 
-    def go_on(self, failures: int, restart_reason: str | None) -> None:
-        """Take the next candidate after a failed attempt."""
-        self._next()
+    def go_on(self, failures: int, restart_reason: str | None, *, is_gone: bool = False) -> None:
+        """Take the next candidate after a failed attempt: the successor of a model that is gone."""
+        if not (is_gone and self.succeed()):
+            self._pass_on()
         self.failures, self.is_ours, self.restart_reason = failures, True, restart_reason
+        self.passed_over.clear()
+
+    def succeed(self) -> bool:
+        """Give the turn to the successor of a candidate whose model is gone, if it has one."""
+        successor = self.turns[0].successor
+        if successor is None:
+            return False
+        self.begin(successor)
+        return True
 
     def skip(self, no_room: NoRoom) -> None:
         """Pass over a candidate whose provider may not be called."""
-        self._next()
+        self._pass_on()
         self.no_room = no_room
 
+    def hold_up(self, held_up: HeldUp, now: datetime) -> None:
+        """Pass over a candidate that is let alone for now."""
+        turn = self.turns[0]
+        provider, model = turn.candidate.provider, turn.candidate.model
+        self.held_up.append((turn, held_up))
+        if all((one.provider, one.model) != (provider, model) for one in self.passed_over):
+            self.passed_over.append(PassedOver(provider, model, held_up.code, now))
+        self._pass_on()
+
+    def look_again(self) -> None:
+        """Ask those again who were let alone."""
+        self.turns = [turn for turn, _ in self.held_up]
+        self.hold_usd = self.turns[0].hold_usd
+        self.held_up.clear()
+
     def divert(self) -> None:
-        """Ask the cheapest candidates first, by the most that their calls can cost."""
-        ordered = sorted(self.turns, key=lambda turn: turn.hold_usd)
+        """Ask the routing table's choice first, then by the most that calls can cost."""
+        ordered = sorted(self.turns, key=lambda turn: (not turn.takes_diverted, turn.hold_usd))
         self.turns = [
             replace(turn, is_fallback=self.is_ours or position > 0)
             for position, turn in enumerate(ordered)
@@ -71,7 +121,7 @@ class Run:
         self.hold_usd = self.turns[0].hold_usd
         self.is_diverted = True
 
-    def _next(self) -> None:
+    def _pass_on(self) -> None:
         self.turns = self.turns[1:]
         if self.turns:
             self.hold_usd = self.turns[0].hold_usd

@@ -12,9 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.ids import AttemptId, JobId
-from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
+from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, SettledJob, Settlement
+from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, PutOff, SettledJob, Settlement
 from shared.persistence.connections import statement
 from shared.persistence.direct import DirectConnection
 from shared.persistence.group_commit import GroupCommit
@@ -25,10 +25,13 @@ from shared.persistence.repositories.settling import settle_batch
 from shared.persistence.repositories.slowed_claims import settle_slowed
 from shared.persistence.repositories.terminal import END_JOB, end_parameters
 
-_GIVE_BACK = text("""
+_PUT_OFF = text("""
     WITH freed AS (
-        UPDATE jobs SET status = 'queued', lease_owner = NULL, lease_until = NULL
-        WHERE id = :job_id AND status = 'running' AND lease_owner = :worker RETURNING id
+        UPDATE jobs SET status = 'queued', lease_owner = NULL, lease_until = NULL,
+            waiting_reason = :reason, waiting_until = :until, waiting_detail = :detail
+        WHERE id = :job_id
+            AND (status = 'queued' OR status = 'running' AND lease_owner = :worker)
+        RETURNING id
     )
     INSERT INTO outbox (message_id, exchange, routing_key, body, available_at)
     SELECT :message_id, :exchange, :routing_key, :body,
@@ -84,17 +87,21 @@ class PostgresAttempts:
         """Let a job wait for room in a budget, or for a scope's gate."""
         await self._park(parking)
 
-    async def give_back(self, job_id: JobId, worker: str, command: DelayedMessage) -> SettledJob:
-        """Queue a job again that this worker holds without an open attempt."""
+    async def put_off(self, put_off: PutOff) -> SettledJob:
+        """Queue a job again, or leave it queued, and let its command come back later."""
+        command, waiting = put_off.command, put_off.waiting
         parameters = {
-            "job_id": job_id,
-            "worker": worker,
+            "job_id": put_off.job_id,
+            "worker": put_off.worker,
+            "reason": waiting.reason.value if waiting else None,
+            "until": waiting.until if waiting else None,
+            "detail": waiting.detail if waiting else None,
             "available_at": command.available_at,
             "grace": INLINE_GRACE,
             **_message(command.message),
         }
         async with statement(self._engine) as connection:
-            outbox_id = (await connection.execute(_GIVE_BACK, parameters)).scalar_one_or_none()
+            outbox_id = (await connection.execute(_PUT_OFF, parameters)).scalar_one_or_none()
         if outbox_id is None or command.available_at is not None:
             return SettledJob(applied=outbox_id is not None, outbox=())
         return SettledJob(applied=True, outbox=(OutboxRow(outbox_id, command.message),))

@@ -5,7 +5,7 @@ Budgets are checked against the batch's running total, under the budget rows' lo
 shut, no claim opens a call behind it, whether its worker has heard of it or not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +13,15 @@ from shared.domain.budgets import Window
 from shared.domain.gates import GateActor, GateState
 from shared.domain.jobs import WaitingReason
 from shared.domain.usage import TokenUsage
-from shared.domain.work import Claimed, ClaimOutcome, ClaimRequest, Divert, NoRoom, Unclaimable
+from shared.domain.work import (
+    Claimed,
+    ClaimOutcome,
+    ClaimRequest,
+    Divert,
+    NoRoom,
+    PassedOver,
+    Unclaimable,
+)
 from shared.persistence.direct import Execute, HotStatement, Row
 from shared.persistence.json_batch import JsonBatch
 
@@ -29,6 +37,7 @@ _REQUEST = JsonBatch(
     hold_usd="numeric",
     is_fallback="boolean",
     is_diverted="boolean",
+    passed_over="jsonb",
 )
 _SCOPE = JsonBatch("scopes", request="bigint", scope="text")
 # Of a scope's gate: a shut one comes before a slowed one, a slowed one before a diverted one. How
@@ -108,9 +117,9 @@ _CLAIM = HotStatement.of(f"""
     ),
     opened AS (
         INSERT INTO attempts (id, job_id, number, worker, provider, model, price_id, outcome,
-            hold_usd, is_fallback, is_diverted, started_at)
+            hold_usd, is_fallback, is_diverted, passed_over, started_at)
         SELECT attempt_id, job_id, number, :worker, provider, model, price_id, 'running',
-            hold_usd, is_fallback, is_diverted, :now
+            hold_usd, is_fallback, is_diverted, passed_over, :now
         FROM admitted
     ),
     leased AS (
@@ -211,7 +220,12 @@ def _values(request: ClaimRequest) -> Sequence[object]:
         request.hold_usd,
         request.is_fallback,
         request.is_diverted,
+        [_passed_over(one) for one in request.passed_over] or None,
     )
+
+
+def _passed_over(one: PassedOver) -> Mapping[str, object]:
+    return {"provider": one.provider, "model": one.model, "code": one.code, "at": one.at}
 
 
 def _outcome(fields: Row, request: ClaimRequest) -> ClaimOutcome | Slowed:

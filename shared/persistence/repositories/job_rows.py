@@ -1,12 +1,14 @@
 """How jobs and attempts look as rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from shared.domain.catalog import Provider
 from shared.domain.ids import AttemptId, IngestionId, JobId, QueueName
 from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus, Waiting, WaitingReason
-from shared.domain.usage import TokenUsage
+from shared.domain.money import ZERO_USD
+from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.views import AttemptView, ErrorView, JobView
 from shared.domain.work import NewJob
 from shared.persistence.direct import Row
@@ -59,6 +61,7 @@ _ATTEMPT_FIELDS = (
     "started_at",
     "latency_ms",
     "is_diverted",
+    "passed_over",
 )
 ATTEMPT_COLUMNS = ", ".join(f"a.{field} AS attempt_{field}" for field in _ATTEMPT_FIELDS)
 
@@ -117,8 +120,29 @@ def job_view(row: Row, attempts: Sequence[AttemptView]) -> JobView:
     )
 
 
-def attempt_view(row: Row) -> AttemptView:
-    """Read an attempt selected by `ATTEMPT_COLUMNS`."""
+def attempt_views(row: Row) -> Sequence[AttemptView]:
+    """Read an attempt selected by `ATTEMPT_COLUMNS`, after those that were skipped before it."""
+    return [*map(_skipped, row["attempt_passed_over"] or ()), _attempt_view(row)]
+
+
+def _skipped(passed_over: Mapping[str, str]) -> AttemptView:
+    return AttemptView(
+        id=None,
+        number=None,
+        provider=Provider(passed_over["provider"]),
+        model=passed_over["model"],
+        model_answered=None,
+        outcome=AttemptOutcome.SKIPPED,
+        error=ErrorView(passed_over["code"], "the provider was let alone"),
+        usage=NO_USAGE,
+        cost_usd=ZERO_USD,
+        assumed=False,
+        started_at=datetime.fromisoformat(passed_over["at"]),
+        latency_ms=None,
+    )
+
+
+def _attempt_view(row: Row) -> AttemptView:
     neurons: Decimal = row["attempt_neurons"]
     return AttemptView(
         id=AttemptId(row["attempt_id"]),

@@ -17,7 +17,7 @@ from shared.persistence.repositories.job_rows import (
     ATTEMPT_COLUMNS,
     JOB_COLUMNS,
     NEW_JOB,
-    attempt_view,
+    attempt_views,
     job_view,
     new_job_values,
 )
@@ -154,7 +154,9 @@ class PostgresJobs:
 
 def _stored(rows: Sequence[Row]) -> _Stored:
     row = rows[0]
-    attempts = [attempt_view(one) for one in rows if one["attempt_id"] is not None]
+    attempts = [
+        view for one in rows if one["attempt_id"] is not None for view in attempt_views(one)
+    ]
     number: int = row["text_number"] or row["attempt_count"]
     return _Stored(
         UserId(row["user_id"]),

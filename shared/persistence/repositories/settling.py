@@ -56,6 +56,7 @@ _SETTLEMENT = JsonBatch(
     waiting_until="timestamptz",
     waiting_detail="text",
     frame="jsonb",
+    failures="integer",
 )
 _MESSAGE = JsonBatch(
     "messages",
@@ -94,7 +95,7 @@ _STATEMENT = """
             output_tokens = j.output_tokens + n.output_tokens * s.succeeded,
             neurons = nullif(coalesce(j.neurons, 0) + n.neurons * s.succeeded, 0),
             cost_usd = j.cost_usd + n.cost_usd,
-            failure_count = j.failure_count + 1 - s.succeeded,
+            failure_count = j.failure_count + n.failures,
             error_code = n.job_error_code, error_message = n.job_error_message,
             waiting_reason = n.waiting_reason, waiting_until = n.waiting_until,
             waiting_detail = n.waiting_detail,
@@ -266,6 +267,7 @@ def _values(settlement: Settlement) -> Sequence[object]:
         settlement.finished_at,
         *_step_values(settlement.step),
         orjson.Fragment(frame) if frame is not None else None,
+        settlement.failures,
     )
 
 

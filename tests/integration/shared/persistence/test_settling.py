@@ -11,7 +11,7 @@ from shared.domain.jobs import Waiting, WaitingReason
 from shared.domain.lost_work import Abandonment
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import JobContinues, JobFails, JobWaits, NewJob
+from shared.domain.work import JobContinues, JobFails, JobWaits, NewJob, PutOff
 from shared.messages.endings import failure
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
@@ -242,8 +242,10 @@ async def test_a_job_is_given_back_by_its_holder_only(engine: AsyncEngine) -> No
     await claimed(engine, request)
     attempts = PostgresAttempts(engine)
     await attempts.settle(settlement_of(job, request, JobContinues()))
-    assert not (await attempts.give_back(job.id, "worker-2", DelayedMessage(job.command))).applied
-    given = await attempts.give_back(job.id, request.worker, DelayedMessage(job.command))
+    assert not (
+        await attempts.put_off(PutOff(job.id, "worker-2", DelayedMessage(job.command)))
+    ).applied
+    given = await attempts.put_off(PutOff(job.id, request.worker, DelayedMessage(job.command)))
     assert given.applied
     assert [row.message for row in given.outbox] == [job.command]
     assert await rows(engine, "SELECT status, lease_owner FROM jobs") == [("queued", None)]
@@ -256,7 +258,7 @@ async def test_a_job_given_back_for_later_stays_in_the_outbox(engine: AsyncEngin
     attempts = PostgresAttempts(engine)
     await attempts.settle(settlement_of(job, request, JobContinues()))
     later = DelayedMessage(job.command, available_at=NOW + timedelta(hours=1))
-    given = await attempts.give_back(job.id, request.worker, later)
+    given = await attempts.put_off(PutOff(job.id, request.worker, later))
     assert (given.applied, given.outbox) == (True, ())
 
 

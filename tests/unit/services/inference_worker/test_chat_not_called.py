@@ -64,7 +64,7 @@ async def test_a_fallback_without_room_starts_anew_by_the_ladder(
     until = None if hours is None else world.clock.now() + timedelta(hours=hours)
     world.claims[1] = NoRoom(scope, until)
     await world.complete_chat(command())
-    (given,) = world.attempts.given_back
+    given = world.attempts.put_offs[0].command
     assert given.message.exchange == "retry.5s"
     assert world.attempts.parked == []
 
@@ -114,7 +114,7 @@ async def test_a_gate_that_the_claim_finds_shut_sends_the_command_back() -> None
 async def test_a_gate_shut_between_candidates_gives_the_job_back() -> None:
     world = ChatWorld(llama=Refuses(DOWN), gate=ScriptedGate([True, False]))
     await world.complete_chat(command())
-    (given,) = world.attempts.given_back
+    given = world.attempts.put_offs[0].command
     assert given.message.exchange == "retry.5s"
     assert given.message in [row.message for row in world.relay.rows]
     assert world.calls == ["llama"]

@@ -247,7 +247,7 @@ async def test_no_room_midway_parks_the_job() -> None:
     await world.embed()
     (parking,) = world.attempts.parked
     assert parking.hold_usd == world.attempts.requests[1].hold_usd
-    assert world.attempts.given_back == []
+    assert world.attempts.put_offs == []
 
 
 async def test_a_paused_provider_is_passed_over_where_vectors_may_go_elsewhere() -> None:
@@ -288,6 +288,6 @@ async def test_a_gate_that_shuts_midway_gives_the_job_back() -> None:
     world = EmbeddingWorld(gate=SteppingGate(1))
     world.has(texts=150)
     await world.embed()
-    (command,) = world.attempts.given_back
+    command = world.attempts.put_offs[0].command
     assert command.message.exchange == "retry.5s"
     assert world.broker.published == []

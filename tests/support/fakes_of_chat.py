@@ -32,6 +32,8 @@ class RecordingAttempts:
     extended: list[Sequence[JobId]] = field(default_factory=list[Sequence[JobId]])
 
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
+        if self.is_away:
+            raise DatabaseUnavailableError("the fake is away")
         self.claims.append(request)
         return self.script[len(self.claims) - 1]
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from shared.domain.collections import EmbeddingWork, OnFallback
 from shared.domain.embedding_space import EmbeddingSpace
-from shared.domain.errors import SluicewayError
+from shared.domain.errors import DatabaseUnavailableError, SluicewayError
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.jobs import JobKind, JobStatus
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
@@ -57,11 +57,14 @@ class ScriptedAttempts:
     """Implements `AttemptRepository`: claims end as the script says, then they succeed."""
 
     script: Sequence[ClaimOutcome] = ()
+    is_away: bool = False
     requests: list[ClaimRequest] = field(default_factory=list[ClaimRequest])
     parked: list[Parking] = field(default_factory=list[Parking])
     put_offs: list[PutOff] = field(default_factory=list[PutOff])
 
     async def claim(self, request: ClaimRequest) -> ClaimOutcome:
+        if self.is_away:
+            raise DatabaseUnavailableError("the fake is away")
         self.requests.append(request)
         number = len(self.requests)
         return self.script[number - 1] if number <= len(self.script) else claim_number(number)

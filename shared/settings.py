@@ -66,7 +66,7 @@ class RoutingSettings(_Group):
 
     prices: Path = Field(Path("prices"), alias="SLUICEWAY_PRICES")
     routing: Path = Field(Path("deploy/routing.toml"), alias="SLUICEWAY_ROUTING")
-    rollout: Decimal = Field(Decimal(1), alias="CLOUDFLARE_ROLLOUT", ge=0, le=1)
+    rollout: Decimal = Field(Decimal(1), alias="CLOUDFLARE_ROLLOUT", ge=0, le=1, decimal_places=4)
 
 
 class AdminSettings(_Group):

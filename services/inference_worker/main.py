@@ -1,6 +1,6 @@
 """Composition root of the inference worker: `python -m services.inference_worker.main`."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,10 +17,12 @@ from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
 from shared.domain.catalog import Operation, Provider
 from shared.domain.price_check import check_routed_prices
-from shared.domain.rollout import is_inside
-from shared.domain.routing import Candidate, RoutingTable, candidates, check_prices
+from shared.domain.rollout import CLOUDFLARE_ROLLOUT, arm_of, is_inside
+from shared.domain.routing import Routed, RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
 from shared.messaging.declaration import is_declared
+from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
+from shared.messaging.rounds import Refresh
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
@@ -31,30 +33,31 @@ from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.schema import is_migrated
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import ChatModel
+from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
-_EXPERIMENT = "cloudflare"
-
 
 class RoutedByTable:
     """Implements `Route` by the routing table and the rollout."""
 
-    def __init__(self, table: RoutingTable, rollout_percent: Decimal) -> None:
+    def __init__(self, table: RoutingTable, rollout_percent: Callable[[], Decimal]) -> None:
         self._table = table
         self._percent = rollout_percent
 
-    def __call__(self, job: CompleteChat) -> Sequence[Candidate]:
+    def __call__(self, job: CompleteChat) -> Routed:
         """Return the candidates for a job's tier, model and user."""
-        inside = is_inside(_EXPERIMENT, job.user_id, self._percent)
-        return candidates(self._table, job.tier, Operation.CHAT, job.model, in_rollout=inside)
+        inside = is_inside(CLOUDFLARE_ROLLOUT, job.user_id, self._percent())
+        found = candidates(self._table, job.tier, Operation.CHAT, job.model, in_rollout=inside)
+        return Routed(found, arm_of(CLOUDFLARE_ROLLOUT, inside=inside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Ports:
     attempts: AttemptRepository
     gates: GateRepository
     outbox: Outbox
+    rollouts: RolloutRepository
     chat: Mapping[Provider, ChatModel]
     database_answers: Check
     database_migrated: Check
@@ -78,6 +82,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
         attempts=PostgresAttempts(engine),
         gates=PostgresGates(engine),
         outbox=PostgresOutbox(engine),
+        rollouts=PostgresRollouts(engine),
         chat=providers.chat,
         database_answers=partial(answers, engine),
         database_migrated=partial(is_migrated, engine),
@@ -94,6 +99,8 @@ async def run(settings: Settings, ports: Ports) -> None:
     check_prices(table, prices, clock.now())
     warn_about_prices(check_routed_prices(table, prices, clock.now()))
     worker_id = ids.new(settings.process.name)
+    rollout = FollowedRollout(ports.rollouts, cloudflare_rollout(settings.routing.rollout))
+    await until_there({"rollout": rollout.is_read})
     connections = await Connections.open(settings.broker, settings.process)
     worker = WorkerProcess(
         connections,
@@ -106,7 +113,7 @@ async def run(settings: Settings, ports: Ports) -> None:
     lease = Lease(worker_id, timedelta(seconds=settings.process.lease_seconds))
     complete_chat = CompleteChatJob(
         ChatPorts(ports.attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
-        RoutedByTable(table, settings.routing.rollout * 100),
+        RoutedByTable(table, rollout.percent),
         prices,
         RunAttempt(
             StreamPorts(connections.frames, ports.attempts, clock),
@@ -116,7 +123,8 @@ async def run(settings: Settings, ports: Ports) -> None:
         lease,
     )
     subscribe(worker, complete_chat)
-    await worker.serve(ports.database_answers, Metrics())
+    refreshes = [Refresh("rollout", rollout.refresh)]
+    await worker.serve(ports.database_answers, Metrics(), refreshes)
 
 
 async def work(settings: Settings) -> None:

@@ -20,6 +20,7 @@ from shared.domain.jobs import (
 from shared.domain.money import ZERO_USD
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.pricing import DailyAllowance
+from shared.domain.rollout import Arm
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.views import ErrorView, JobView
 
@@ -105,6 +106,7 @@ class ClaimRequest:
         hold_usd: The most this attempt can cost.
         scopes: The budgets that apply (`global`, `tier:free`, `user:U`, `provider:openai`, …).
         is_diverted: Whether the call takes the cheaper route already.
+        arm: The side of the rollout that the call was routed by.
     """
 
     job_id: JobId
@@ -119,6 +121,7 @@ class ClaimRequest:
     scopes: Sequence[str]
     now: datetime
     is_diverted: bool = False
+    arm: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)

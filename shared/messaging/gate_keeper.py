@@ -5,7 +5,7 @@ last state stays, and at boot that is "paused"; only one loop moves gates, so ch
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -49,13 +49,21 @@ class GateKeeper:
         """Put a subscriber behind its queue's gate; it must not have been started."""
         self._queues[queue] = GatedQueue(queue, subscriber, self._ticker.wake)
 
-    async def start(self, connection: AbstractRobustConnection) -> None:
+    async def start(
+        self, connection: AbstractRobustConnection, on_hint: Callable[[], None] = lambda: None
+    ) -> None:
         """Read the gates, open those that may be, and listen for hints from now on.
 
         Args:
             connection: The consume broker's, already started.
+            on_hint: Who else looks again at a hint.
         """
-        self._hints = await HintListener.listen(connection, self._worker, self._ticker.wake)
+
+        def hear() -> None:
+            self._ticker.wake()
+            on_hint()
+
+        self._hints = await HintListener.listen(connection, self._worker, hear)
         await self._reconcile()
         self._loop = start_rounds(self._run(), "gate-keeper")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -10,6 +11,20 @@ from shared.domain.errors import TransientError
 from shared.messaging.ticking import Ticker, start_rounds
 
 _log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """What a process remembers of the database: read again at each hint and about every period.
+
+    Attributes:
+        action: Safe to run again; a transient failure leaves what is remembered as it is.
+        period: With its spread, what has changed is known within 2 s even if the hint is lost.
+    """
+
+    name: str
+    action: Callable[[], Awaitable[object]]
+    period: timedelta = timedelta(seconds=1.5)
 
 
 class Rounds:

@@ -5,7 +5,7 @@ outbox is relayed once more, connections close.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -23,6 +23,7 @@ from shared.messaging.gate_keeper import GateKeeper
 from shared.messaging.in_flight import InFlightJobs
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.publisher import ConfirmedPublisher, FireAndForgetPublisher
+from shared.messaging.rounds import Refresh, Rounds
 from shared.observability.health import Check, health_app
 from shared.observability.metrics import Metrics
 from shared.observability.serving import StoppableServer
@@ -121,6 +122,8 @@ class WorkerProcess:
     ) -> None:
         self._connections = connections
         self._process = process
+        self._worker = worker
+        self._refreshes: Sequence[Rounds] = ()
         self.relay = OutboxRelay(outbox, connections.publisher, worker=worker)
         self.keeper = GateKeeper(gates, worker=worker)
         self.in_flight = InFlightJobs(
@@ -140,11 +143,17 @@ class WorkerProcess:
         )
         self.keeper.guard(queue, subscriber)
 
-    async def serve(self, database_answers: Check, metrics: Metrics) -> None:
-        """Work until SIGTERM or SIGINT, then drain."""
-        self.relay.start()
-        self.in_flight.start()
-        await self.keeper.start(self._connections.consuming)
+    async def serve(
+        self, database_answers: Check, metrics: Metrics, refreshes: Sequence[Refresh] = ()
+    ) -> None:
+        """Work until SIGTERM or SIGINT, then drain.
+
+        Args:
+            database_answers: For the health checks.
+            metrics: What is shown.
+            refreshes: What is read again at each hint and now and then; it was read once before.
+        """
+        await self.start(refreshes)
         checks = {
             "broker": self._connections.broker_answers,
             "database": database_answers,
@@ -152,6 +161,21 @@ class WorkerProcess:
         }
         _log.info("worker.started")
         await serve_health(self._process, checks, metrics)
+        await self.drain()
+
+    async def start(self, refreshes: Sequence[Refresh] = ()) -> None:
+        """Begin to work, and to refresh."""
+        self._refreshes = [
+            Rounds(f"{one.name}:{self._worker}", one.period, one.action) for one in refreshes
+        ]
+        self.relay.start()
+        self.in_flight.start()
+        for one in self._refreshes:
+            one.start()
+        await self.keeper.start(self._connections.consuming, self._refresh)
+
+    async def drain(self) -> None:
+        """Let nothing begin, finish what runs, and close the connections."""
         _log.info("worker.draining")
         await self.keeper.drain()
         try:
@@ -159,9 +183,18 @@ class WorkerProcess:
                 await self.in_flight.drain()
         except TimeoutError:  # what is left is charged and requeued when its lease ends
             _log.warning("worker.drain_cut", seconds=self._process.drain_seconds)
+        for one in self._refreshes:
+            await one.drain()
         await self.relay.drain()
         await self._connections.close()
         _log.info("worker.stopped")
 
+    def _refresh(self) -> None:
+        for one in self._refreshes:
+            one.wake()
+
     async def _alive(self) -> bool:
-        return self.keeper.is_alive and self.relay.is_alive and self.in_flight.is_alive
+        are_fresh = all(one.is_alive for one in self._refreshes)
+        return (
+            self.keeper.is_alive and self.relay.is_alive and self.in_flight.is_alive and are_fresh
+        )

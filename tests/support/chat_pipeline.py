@@ -26,6 +26,8 @@ from shared.domain.jobs import JobStatus
 from shared.domain.pricing import PriceBook
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
+from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
+from shared.messaging.rounds import Refresh
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.gates import PostgresGates
@@ -36,6 +38,7 @@ from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.releasing import PostgresParking
 from shared.persistence.repositories.reports import PostgresReports
+from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.ports.messaging import ControlHint
 from shared.ports.providers import ChatModel
 from shared.providers.price_files import load_price_book
@@ -65,6 +68,7 @@ class Pipeline:
     sweep: SweepLeases
     release: ReleaseParked
     simulator: SimulatorClient
+    hint: ControlHint
 
     async def submit(self, job: NewJob) -> JobId:
         """Accept a job as the API does."""
@@ -105,6 +109,15 @@ class Pipeline:
         return found.attempts_without_ledger == found.open_holds == 0
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Who is called, at which prices, and for whom."""
+
+    models: Mapping[Provider, ChatModel]
+    prices: PriceBook
+    rollout: FollowedRollout
+
+
 @asynccontextmanager
 async def pipeline(
     engine: AsyncEngine,
@@ -124,31 +137,29 @@ async def pipeline(
     clock = SystemClock()
     connections = await Connections.open(broker, process)
     book = prices or load_price_book(_ROOT / "prices")
-    worker = _worker(engine, connections, process, models, book)
+    rollout = FollowedRollout(PostgresRollouts(engine), cloudflare_rollout(Decimal(1)))
+    await rollout.refresh()
+    worker = _worker(engine, connections, process, Called(models, book, rollout))
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
     release = ReleaseParked(PostgresParking(engine, clock), worker.relay)
-    worker.relay.start()
-    worker.in_flight.start()
-    await worker.keeper.start(connections.consuming)
+    await worker.start([Refresh("rollout", rollout.refresh)])
     await ledger.start()
     try:
-        yield Pipeline(engine, PostgresJobs(engine), worker, sweep, release, simulator)
+        yield Pipeline(
+            engine, PostgresJobs(engine), worker, sweep, release, simulator, connections.hint
+        )
     finally:
-        await worker.keeper.drain()
-        await worker.in_flight.drain()
         await ledger.drain()
-        await worker.relay.drain()
-        await connections.close()
+        await worker.drain()
 
 
 def _worker(
     engine: AsyncEngine,
     connections: Connections,
     process: ProcessSettings,
-    models: Mapping[Provider, ChatModel],
-    prices: PriceBook,
+    called: Called,
 ) -> WorkerProcess:
     clock, ids = SystemClock(), RandomIds()
     attempts, worker_id = PostgresAttempts(engine), ids.new("worker")
@@ -162,10 +173,10 @@ def _worker(
     )
     complete_chat = CompleteChatJob(
         ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
-        RoutedByTable(load_routing_table(_ROOT / "deploy/routing.toml"), Decimal(100)),
-        prices,
+        RoutedByTable(load_routing_table(_ROOT / "deploy/routing.toml"), called.rollout.percent),
+        called.prices,
         RunAttempt(
-            StreamPorts(connections.frames, attempts, clock), CallProvider(models), worker_id
+            StreamPorts(connections.frames, attempts, clock), CallProvider(called.models), worker_id
         ),
         Lease(worker_id, _LEASE),
     )

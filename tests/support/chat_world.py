@@ -1,6 +1,5 @@
 """The inference worker's use case with all its ports in memory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -15,7 +14,8 @@ from shared.domain.ids import JobId, KeyId, UserId
 from shared.domain.jobs import OnInterrupt
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
-from shared.domain.routing import Candidate
+from shared.domain.rollout import Arm
+from shared.domain.routing import Candidate, Routed
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.work import Claimed, ClaimOutcome
 from shared.messages.commands import CompleteChat
@@ -31,6 +31,7 @@ WORKER = "worker-1"
 REQUEST = '{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 50}'
 LLAMA = Candidate(CLOUDFLARE, "llama")
 LUNA = Candidate(OPENAI, "luna", {"reasoning_effort": "none"})
+ARM = Arm("cloudflare:inside")
 DOWN = ProviderFailure("3040", "out of capacity", FailureAction.FALL_BACK)
 BAD_REQUEST = ProviderFailure("5006", "the request is wrong", FailureAction.FAIL)
 PRICES = PriceBook(
@@ -82,13 +83,13 @@ def claim(
     return Claimed(number, REQUEST, cost_usd, usage, failures, accepted_at)
 
 
-def routed_to_both(job: CompleteChat) -> Sequence[Candidate]:
+def routed_to_both(job: CompleteChat) -> Routed:
     """Route every job to llama, then to luna, except for models that nobody knows."""
     if job.model == "unknown":
         raise UnknownModelError("model 'unknown' is not offered")
     if job.model == "unpriced":
-        return [Candidate(OPENAI, "unpriced")]
-    return [LLAMA] if job.model == "llama" else [LLAMA, LUNA]
+        return Routed([Candidate(OPENAI, "unpriced")], ARM)
+    return Routed([LLAMA] if job.model == "llama" else [LLAMA, LUNA], ARM)
 
 
 @dataclass

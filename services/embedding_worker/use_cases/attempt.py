@@ -190,6 +190,7 @@ class BatchAttempt:
             price_id=target.price.id,
             hold_usd=hold_usd(run.batches[0], target.limits, target.price, target.space.prefix),
             is_fallback=target.is_fallback,
+            arm=run.arm,
         )
 
     def _request(self, facts: CallFacts, *, is_diverted: bool) -> ClaimRequest:
@@ -208,6 +209,7 @@ class BatchAttempt:
             scopes=[str(scope) for scope in scopes],
             now=self._ports.clock.now(),
             is_diverted=is_diverted,
+            arm=facts.arm,
         )
 
 

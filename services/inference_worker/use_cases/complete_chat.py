@@ -1,6 +1,5 @@
 """Answers one chat job: a paid attempt per candidate until one answers or the job must wait."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, assert_never
@@ -14,7 +13,7 @@ from shared.domain.ids import AttemptId, QueueName
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import PriceBook, worst_case_usd
 from shared.domain.retry import RUNGS, next_delay
-from shared.domain.routing import Candidate, price_of
+from shared.domain.routing import Candidate, Routed, price_of
 from shared.domain.work import Claimed, ClaimRequest, Divert, NoRoom, Parking, Unclaimable
 from shared.messages.commands import CompleteChat
 from shared.messages.endings import ending, failure
@@ -40,11 +39,12 @@ class WorkGate(Protocol):
 class Route(Protocol):
     """Who may answer a job."""
 
-    def __call__(self, job: CompleteChat) -> Sequence[Candidate]:
-        """Return the candidates in order.
+    def __call__(self, job: CompleteChat) -> Routed:
+        """Return the candidates in order, and the arm that the user is in.
 
         Raises:
             UnknownModelError: The job asks for a model that its tier is not offered.
+            TransientError: It is not known yet who is inside the rollout.
         """
         ...
 
@@ -88,14 +88,14 @@ class CompleteChatJob:
             TransientError: Database or broker are away; the command must come back.
         """
         try:
-            turns = self._turns(job)
+            run = self._begin(job)
         except UnknownModelError as error:
             await self._refuse(job, "unknown_model", str(error))
             return
         except UnknownPriceError as error:
             await self._refuse(job, "unknown_price", str(error))
             return
-        await self._take_turns(Run(job, turns))
+        await self._take_turns(run)
 
     async def _take_turns(self, run: Run) -> None:
         """Let one candidate after the other answer, until one has or the job must wait."""
@@ -141,11 +141,13 @@ class CompleteChatJob:
             case _:
                 assert_never(end)
 
-    def _turns(self, job: CompleteChat) -> Sequence[Turn]:
-        return [
+    def _begin(self, job: CompleteChat) -> Run:
+        routed = self._route(job)
+        turns = [
             self._turn(job, candidate, is_fallback=position > 0)
-            for position, candidate in enumerate(self._route(job))
+            for position, candidate in enumerate(routed.candidates)
         ]
+        return Run(job, turns, routed.arm)
 
     def _turn(self, job: CompleteChat, candidate: Candidate, *, is_fallback: bool) -> Turn:
         """Return a candidate's turn if it began now.
@@ -200,6 +202,7 @@ class CompleteChatJob:
             scopes=[str(scope) for scope in scopes],
             now=self._ports.clock.now(),
             is_diverted=run.is_diverted,
+            arm=run.arm,
         )
 
     async def _wait_for_room(self, run: Run, no_room: NoRoom) -> None:
@@ -248,6 +251,7 @@ def _attempt(run: Run, claimed: Claimed, attempt_id: AttemptId) -> Attempt:
         hold_usd=turn.hold_usd,
         is_fallback=turn.is_fallback,
         restart_reason=run.restart_reason,
+        arm=run.arm,
     )
 
 

@@ -8,6 +8,7 @@ from shared.persistence.models import (
     money,
     parking,
     reconciliation,
+    rollouts,
     work,
 )
 from shared.persistence.models.metadata import METADATA
@@ -21,5 +22,6 @@ __all__ = [
     "money",
     "parking",
     "reconciliation",
+    "rollouts",
     "work",
 ]

@@ -29,6 +29,7 @@ _REQUEST = JsonBatch(
     hold_usd="numeric",
     is_fallback="boolean",
     is_diverted="boolean",
+    arm="text",
 )
 _SCOPE = JsonBatch("scopes", request="bigint", scope="text")
 # Of a scope's gate: a shut one comes before a slowed one, a slowed one before a diverted one. How
@@ -108,9 +109,9 @@ _CLAIM = HotStatement.of(f"""
     ),
     opened AS (
         INSERT INTO attempts (id, job_id, number, worker, provider, model, price_id, outcome,
-            hold_usd, is_fallback, is_diverted, started_at)
+            hold_usd, is_fallback, is_diverted, arm, started_at)
         SELECT attempt_id, job_id, number, :worker, provider, model, price_id, 'running',
-            hold_usd, is_fallback, is_diverted, :now
+            hold_usd, is_fallback, is_diverted, arm, :now
         FROM admitted
     ),
     leased AS (
@@ -211,6 +212,7 @@ def _values(request: ClaimRequest) -> Sequence[object]:
         request.hold_usd,
         request.is_fallback,
         request.is_diverted,
+        request.arm,
     )
 
 

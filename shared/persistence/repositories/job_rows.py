@@ -59,6 +59,7 @@ _ATTEMPT_FIELDS = (
     "started_at",
     "latency_ms",
     "is_diverted",
+    "arm",
 )
 ATTEMPT_COLUMNS = ", ".join(f"a.{field} AS attempt_{field}" for field in _ATTEMPT_FIELDS)
 
@@ -136,6 +137,7 @@ def attempt_view(row: Row) -> AttemptView:
         started_at=row["attempt_started_at"],
         latency_ms=row["attempt_latency_ms"],
         is_diverted=row["attempt_is_diverted"],
+        arm=row["attempt_arm"],
     )
 
 

@@ -16,7 +16,9 @@ _ROOT = Path(__file__).parents[4]
 
 def _route(percent: int = 100) -> RoutedByTable:
     table = load_routing_table(_ROOT / "deploy" / "routing.toml")
-    return RoutedByTable(table, load_price_book(_ROOT / "prices"), Decimal(percent), StillClock())
+    return RoutedByTable(
+        table, load_price_book(_ROOT / "prices"), lambda: Decimal(percent), StillClock()
+    )
 
 
 def _command(kind: JobKind, model: str) -> EmbedTexts:
@@ -34,7 +36,7 @@ def _command(kind: JobKind, model: str) -> EmbedTexts:
 
 
 def _models(route: RoutedByTable, command: EmbedTexts) -> list[str]:
-    return [candidate.model for candidate in route.candidates(command)]
+    return [candidate.model for candidate in route.candidates(command).candidates]
 
 
 def test_auto_follows_the_rollout() -> None:
@@ -53,5 +55,5 @@ def test_an_ingestion_gets_every_candidate_of_its_route() -> None:
 
 def test_every_candidate_has_a_price() -> None:
     route = _route()
-    for candidate in route.candidates(_command(JobKind.EMBED, "auto")):
+    for candidate in route.candidates(_command(JobKind.EMBED, "auto")).candidates:
         assert route.price(candidate).is_known

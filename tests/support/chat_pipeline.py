@@ -1,6 +1,6 @@
 """The inference worker and the aggregator in one process, on a real broker and database."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -69,6 +69,8 @@ class Pipeline:
     release: ReleaseParked
     simulator: SimulatorClient
     hint: ControlHint
+    percent: Callable[[], Decimal]
+    """The rollout as the worker knows it."""
 
     async def submit(self, job: NewJob) -> JobId:
         """Accept a job as the API does."""
@@ -148,7 +150,14 @@ async def pipeline(
     await ledger.start()
     try:
         yield Pipeline(
-            engine, PostgresJobs(engine), worker, sweep, release, simulator, connections.hint
+            engine=engine,
+            jobs=PostgresJobs(engine),
+            worker=worker,
+            sweep=sweep,
+            release=release,
+            simulator=simulator,
+            hint=connections.hint,
+            percent=rollout.percent,
         )
     finally:
         await ledger.drain()

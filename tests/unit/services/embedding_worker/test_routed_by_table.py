@@ -45,6 +45,11 @@ def test_auto_follows_the_rollout() -> None:
     assert _models(_route(0), _command(JobKind.EMBED, "auto")) == both[::-1]
 
 
+def test_the_arm_goes_with_the_route() -> None:
+    arms = [_route(percent).candidates(_command(JobKind.EMBED, "auto")).arm for percent in (100, 0)]
+    assert arms == ["cloudflare:inside", "cloudflare:outside"]
+
+
 def test_a_model_that_is_asked_for_has_no_fallback() -> None:
     assert _models(_route(), _command(JobKind.EMBED, "bge-m3")) == [BGE_M3.model]
 

@@ -78,7 +78,7 @@ class RoutingSettings(_Group):
     prices: Path = Field(Path("prices"), alias="SLUICEWAY_PRICES")
     routing: Path = Field(Path("deploy/routing.toml"), alias="SLUICEWAY_ROUTING")
     rate_limits: bool = Field(default=True, alias="SLUICEWAY_RATE_LIMITS")
-    rollout: Decimal = Field(Decimal(1), alias="CLOUDFLARE_ROLLOUT", ge=0, le=1)
+    rollout: Decimal = Field(Decimal(1), alias="CLOUDFLARE_ROLLOUT", ge=0, le=1, decimal_places=4)
 
 
 class AdminSettings(_Group):

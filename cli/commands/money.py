@@ -21,7 +21,7 @@ _INVOICES = "/v1/admin/reconciliation/invoices"
 def usage(
     context: typer.Context,
     group_by: Annotated[
-        str, typer.Option(help="Of user,key,tier,provider,model,operation,day.")
+        str, typer.Option(help="Of user,key,tier,provider,model,operation,arm,day.")
     ] = "provider",
     start: Annotated[str | None, typer.Option("--from", help="First day (ISO 8601).")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Last day (ISO 8601).")] = None,

@@ -103,7 +103,7 @@ def audit(
     context: typer.Context,
     after: Annotated[int, typer.Option(help="The id of the last change seen.")] = 0,
 ) -> None:
-    """Show every change of gates and budgets: who, why, when, from what."""
+    """Show every change of gates, budgets and rollouts: who, why, when, from what."""
     query: dict[str, str | None] = {"after": str(after), "limit": "1000"}
     list_rows(global_options(context), "/v1/admin/audit", _AUDIT_COLUMNS, query)
 

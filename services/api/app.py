@@ -17,6 +17,7 @@ from services.api.routes import (
     admin_queues,
     admin_reconciliation,
     admin_reports,
+    admin_rollouts,
     admin_scopes,
     collections,
     documents,
@@ -34,6 +35,7 @@ from services.api.use_cases.admin_budgets import AdminBudgets
 from services.api.use_cases.admin_keys import AdminKeys
 from services.api.use_cases.admin_queues import AdminQueues
 from services.api.use_cases.admin_reports import AdminReports
+from services.api.use_cases.admin_rollouts import AdminRollouts, CompareArms
 from services.api.use_cases.admin_scopes import AdminScopes
 from services.api.use_cases.authenticate import ADMIN_SCOPE, JOBS_SCOPE, Authenticate
 from services.api.use_cases.collections import Collections
@@ -51,7 +53,7 @@ from services.api.use_cases.search import QueryVectors, Search
 from services.api.use_cases.submit_chat import SubmitChat
 from services.api.use_cases.submit_embeddings import SubmitEmbeddings
 from services.api.use_cases.submitting import Acceptance
-from shared.domain.routing import providers_of
+from shared.domain.routing import decided_by_rollout, providers_of
 
 _TITLE: Final = "Sluiceway"
 _VERSION: Final = "1"
@@ -160,6 +162,8 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
     budgets = AdminBudgets(parts.stores.budgets, parts.broker.hint, read_scope)
     scopes = AdminScopes(parts.stores.scope_gates, parts.clock, read_scope)
     audit = AdminAudit(parts.stores.audit)
+    compare_arms = CompareArms(parts.stores.reports, decided_by_rollout(parts.routing), parts.clock)
+    rollouts = AdminRollouts(parts.stores.rollouts, parts.broker.hint, compare_arms)
     alerts = AdminAlerts(parts.stores.alerts, parts.ids, parts.limits.alert_patience)
     return [
         admin_keys.create_router(keys=keys, key=key, bodies=bodies),
@@ -167,6 +171,7 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
         admin_budgets.create_router(budgets=budgets, key=key, bodies=bodies),
         admin_scopes.create_router(scopes=scopes, audit=audit, key=key, bodies=bodies),
         admin_alerts.create_router(alerts=alerts, key=key),
+        admin_rollouts.create_router(rollouts=rollouts, key=key, bodies=bodies),
         admin_reports.create_router(
             reports=AdminReports(parts.stores.reports),
             period_reports=PeriodReports(parts.stores.reports, parts.clock),

@@ -14,6 +14,7 @@ from shared.persistence.repositories.keys import PostgresKeys
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.reports import PostgresReports
+from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.repositories.scope_gates import PostgresScopeGates
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.persistence.schema import is_migrated
@@ -42,6 +43,7 @@ class Database:
             reports=PostgresReports(self._engine),
             reconciliation=PostgresReconciliation(self._engine, clock),
             invoices=PostgresInvoices(self._engine, clock),
+            rollouts=PostgresRollouts(self._engine),
         )
 
     async def is_migrated(self) -> bool:

@@ -30,6 +30,7 @@ from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook
 from shared.domain.routing import RoutingTable
 from shared.messaging.declaration import is_declared
+from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.queue_depths import BrokerQueueDepths
 from shared.messaging.worker_process import Connections
@@ -80,8 +81,11 @@ def main() -> int:
 async def run(process: ProcessSettings, database: Database) -> None:
     """Serve until SIGTERM, then close the database too."""
     clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
-    routing, prices = _load_routing(clock)
+    settings = load(RoutingSettings)
+    routing, prices = _load_routing(settings, clock)
     connections = await _connect(process, database)
+    rollout = FollowedRollout(database.stores.rollouts, cloudflare_rollout(settings.rollout))
+    await until_there({"rollout": rollout.is_read})
     relay = OutboxRelay(database.outbox, connections.publisher, worker=process.name)
     stream = await ResultStream.open(
         connections.consuming,
@@ -118,8 +122,7 @@ async def run(process: ProcessSettings, database: Database) -> None:
     _log.info("api.stopped")
 
 
-def _load_routing(clock: Clock) -> tuple[RoutingTable, PriceBook]:
-    settings = load(RoutingSettings)
+def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable, PriceBook]:
     table, prices = load_routing_table(settings.routing), load_price_book(settings.prices)
     warn_about_prices(check_routed_prices(table, prices, clock.now()))
     return table, prices

@@ -25,6 +25,7 @@ from shared.ports.invoices import InvoiceRepository
 from shared.ports.messaging import ControlHint, QueueDepths
 from shared.ports.money import BudgetRepository
 from shared.ports.reports import ReconciliationRepository, Reports
+from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import JobRepository
 
 
@@ -46,6 +47,7 @@ class Stores:
     reports: Reports
     reconciliation: ReconciliationRepository
     invoices: InvoiceRepository
+    rollouts: RolloutRepository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

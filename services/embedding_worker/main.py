@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,10 +27,11 @@ from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind
 from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook, PriceRow
-from shared.domain.rollout import is_inside
+from shared.domain.rollout import CLOUDFLARE_ROLLOUT, arm_of, is_inside
 from shared.domain.routing import (
     AUTO,
     Candidate,
+    Routed,
     RoutingTable,
     candidates,
     check_prices,
@@ -38,6 +39,7 @@ from shared.domain.routing import (
 )
 from shared.messages.commands import EmbedTexts
 from shared.messaging.declaration import is_declared
+from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
 from shared.messaging.rounds import Refresh
 from shared.messaging.ticking import Ticker, start_rounds
 from shared.messaging.worker_process import Connections, WorkerProcess
@@ -53,6 +55,7 @@ from shared.persistence.repositories.embeddings import PostgresEmbeddings
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.rate_turns import PostgresRateTurns
+from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.persistence.schema import is_migrated
 from shared.ports.circuits import CircuitRepository
@@ -62,13 +65,13 @@ from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import EmbeddingModel
 from shared.ports.rate_turns import RateTurns
+from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
-_EXPERIMENT = "cloudflare"
 _INDEX_PERIOD = timedelta(seconds=2)
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -77,21 +80,26 @@ class RoutedByTable:
     """Implements `Route` by the routing table, the rollout and the price book."""
 
     def __init__(
-        self, table: RoutingTable, prices: PriceBook, rollout_percent: Decimal, clock: Clock
+        self,
+        table: RoutingTable,
+        prices: PriceBook,
+        rollout_percent: Callable[[], Decimal],
+        clock: Clock,
     ) -> None:
         self._table = table
         self._prices = prices
         self._percent = rollout_percent
         self._clock = clock
 
-    def candidates(self, command: EmbedTexts) -> Sequence[Candidate]:
+    def candidates(self, command: EmbedTexts) -> Routed:
         """Return the candidates for a job's tier, model and user.
 
         For an ingestion all of the route's: its collection decides which of them may be asked.
         """
         model = AUTO if command.job_kind is JobKind.INGEST else command.model
-        inside = is_inside(_EXPERIMENT, command.user_id, self._percent)
-        return candidates(self._table, command.tier, Operation.EMBED, model, in_rollout=inside)
+        inside = is_inside(CLOUDFLARE_ROLLOUT, command.user_id, self._percent())
+        found = candidates(self._table, command.tier, Operation.EMBED, model, in_rollout=inside)
+        return Routed(found, arm_of(CLOUDFLARE_ROLLOUT, inside=inside))
 
     def price(self, candidate: Candidate) -> PriceRow:
         """Return the price in force now."""
@@ -109,6 +117,7 @@ class Adapters:
     circuits: CircuitRepository
     rate_turns: RateTurns
     outbox: Outbox
+    rollouts: RolloutRepository
     models: Mapping[Provider, EmbeddingModel]
     database_answers: Check
     database_migrated: Check
@@ -127,6 +136,7 @@ async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
         circuits=PostgresCircuits(engine),
         rate_turns=PostgresRateTurns(engine),
         outbox=PostgresOutbox(engine),
+        rollouts=PostgresRollouts(engine),
         models=providers.embedding,
         database_answers=partial(answers, engine),
         database_migrated=partial(is_migrated, engine),
@@ -145,6 +155,8 @@ async def run(settings: Settings, adapters: Adapters) -> None:
     identity = Identity(
         ids.new(settings.process.name), timedelta(seconds=settings.process.lease_seconds)
     )
+    rollout = FollowedRollout(adapters.rollouts, cloudflare_rollout(settings.routing.rollout))
+    await until_there({"rollout": rollout.is_read})
     connections = await Connections.open(settings.broker, settings.process)
     metrics = Metrics()
     limits = table.limits if settings.routing.rate_limits else ()
@@ -173,11 +185,14 @@ async def run(settings: Settings, adapters: Adapters) -> None:
         clock=clock,
         ids=ids,
     )
-    route = RoutedByTable(table, prices, settings.routing.rollout * 100, clock)
+    route = RoutedByTable(table, prices, rollout.percent, clock)
     subscribe(worker, EmbedJob(ports, route, BatchAttempt(ports, identity)))
     index = IndexVectors(adapters.vectors, lambda: worker.in_flight.is_empty)
     rounds = start_rounds(_keep_indexing(index, identity.worker), "vector-index")
-    refreshes = [Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting)]
+    refreshes = [
+        Refresh("rollout", rollout.refresh),
+        Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
+    ]
     await worker.serve(adapters.database_answers, metrics, refreshes)
     rounds.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -1,6 +1,6 @@
 """Composition root of the inference worker: `python -m services.inference_worker.main`."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,17 +15,18 @@ from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
-from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob, Routed
+from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob
 from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
 from shared.admission.circuits import Circuits
 from shared.admission.observing import CircuitMetrics
 from shared.admission.pacing import Pacer
 from shared.domain.catalog import Operation, Provider
 from shared.domain.price_check import check_routed_prices
-from shared.domain.rollout import is_inside
-from shared.domain.routing import RoutingTable, candidates, check_prices
+from shared.domain.rollout import CLOUDFLARE_ROLLOUT, arm_of, is_inside
+from shared.domain.routing import Routed, RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
 from shared.messaging.declaration import is_declared
+from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
 from shared.messaging.rounds import Refresh
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
@@ -39,34 +40,38 @@ from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.rate_turns import PostgresRateTurns
+from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.schema import is_migrated
 from shared.ports.circuits import CircuitRepository
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import ChatModel
 from shared.ports.rate_turns import RateTurns
+from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
-_EXPERIMENT = "cloudflare"
-
 
 class RoutedByTable:
     """Implements `Route` by the routing table and the rollout."""
 
-    def __init__(self, table: RoutingTable, rollout_percent: Decimal) -> None:
+    def __init__(self, table: RoutingTable, rollout_percent: Callable[[], Decimal]) -> None:
         self._table = table
         self._percent = rollout_percent
 
     def __call__(self, job: CompleteChat) -> Routed:
         """Return the candidates for a job's tier, model and user."""
-        inside = is_inside(_EXPERIMENT, job.user_id, self._percent)
+        inside = is_inside(CLOUDFLARE_ROLLOUT, job.user_id, self._percent())
         found = candidates(self._table, job.tier, Operation.CHAT, job.model, in_rollout=inside)
-        divert = self._table.routes[job.tier, Operation.CHAT].divert
-        return Routed(found, self._table.successors, divert)
+        return Routed(
+            found,
+            arm_of(CLOUDFLARE_ROLLOUT, inside=inside),
+            self._table.successors,
+            self._table.routes[job.tier, Operation.CHAT].divert,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Ports:
     circuits: CircuitRepository
     rate_turns: RateTurns
     outbox: Outbox
+    rollouts: RolloutRepository
     chat: Mapping[Provider, ChatModel]
     database_answers: Check
     database_migrated: Check
@@ -94,6 +100,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
         circuits=PostgresCircuits(engine),
         rate_turns=PostgresRateTurns(engine),
         outbox=PostgresOutbox(engine),
+        rollouts=PostgresRollouts(engine),
         chat=providers.chat,
         database_answers=partial(answers, engine),
         database_migrated=partial(is_migrated, engine),
@@ -110,6 +117,8 @@ async def run(settings: Settings, ports: Ports) -> None:
     check_prices(table, prices, clock.now())
     warn_about_prices(check_routed_prices(table, prices, clock.now()))
     worker_id = ids.new(settings.process.name)
+    rollout = FollowedRollout(ports.rollouts, cloudflare_rollout(settings.routing.rollout))
+    await until_there({"rollout": rollout.is_read})
     connections = await Connections.open(settings.broker, settings.process)
     metrics = Metrics()
     limits = table.limits if settings.routing.rate_limits else ()
@@ -137,14 +146,12 @@ async def run(settings: Settings, ports: Ports) -> None:
         worker.relay,
         worker_id,
     )
-    route = RoutedByTable(table, settings.routing.rollout * 100)
-    subscribe(
-        worker,
-        CompleteChatJob(
-            Asking(route, prices, admission, clock), Claims(chat_ports, lease), run_attempt
-        ),
-    )
-    refreshes = [Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting)]
+    asking = Asking(RoutedByTable(table, rollout.percent), prices, admission, clock)
+    subscribe(worker, CompleteChatJob(asking, Claims(chat_ports, lease), run_attempt))
+    refreshes = [
+        Refresh("rollout", rollout.refresh),
+        Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
+    ]
     await worker.serve(ports.database_answers, metrics, refreshes)
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from shared.domain.catalog import Operation, Provider, Tier
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
+from shared.domain.rollout import Arm
 from shared.domain.usage import TokenUsage
 
 
@@ -21,6 +22,7 @@ class LedgerEntry:
         cost_usd: What is paid: the list cost without what the allowance covered.
         corrects: What a correction corrects: an entry's id, or `invoice:` and the day, provider and
             model of a difference that no entry explains. None for an attempt's own entry.
+        arm: The side of the rollout that the call was routed by.
     """
 
     id: AttemptId
@@ -45,3 +47,4 @@ class LedgerEntry:
     occurred_at: datetime
     provider_request_id: str | None = None
     corrects: str | None = None
+    arm: Arm | None = None

@@ -10,6 +10,7 @@ from shared.domain.catalog import Provider
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.jobs import JobKind, OnInterrupt
 from shared.domain.outgoing import DelayedMessage
+from shared.domain.rollout import Arm
 from shared.domain.work import JobFails, JobWaits
 
 
@@ -24,6 +25,7 @@ class LostAttempt:
     hold_usd: Decimal
     is_fallback: bool
     started_at: datetime
+    arm: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Invariant: a table that was built has, for every tier and operation, at least on
 every name in it leads to a model.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from shared.domain.errors import RoutingTableError, UnknownModelError, UnknownPr
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow, as_called
 from shared.domain.provider_calls import OptionValue
 from shared.domain.rate_limits import RateLimit
+from shared.domain.rollout import Arm
 
 AUTO = "auto"
 """The model name that leaves the choice to the table."""
@@ -87,6 +88,23 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Routed:
+    """Who may answer a job, in order.
+
+    Attributes:
+        candidates: At least one.
+        arm: The arm of the rollout that decided it.
+        successors: Who takes over from a candidate whose model is gone.
+        divert: Who is asked first when a budget wants the cheaper route; None for the cheapest.
+    """
+
+    candidates: Sequence[Candidate]
+    arm: Arm
+    successors: Mapping[Candidate, Candidate] = field(default_factory=dict[Candidate, Candidate])
+    divert: Candidate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingTable:
     """All routes, and the other names that models go by.
 
@@ -129,6 +147,13 @@ def routed(table: RoutingTable) -> tuple[Candidate, ...]:
 def providers_of(table: RoutingTable) -> frozenset[Provider]:
     """Return every provider that a route may lead to."""
     return frozenset(candidate.provider for candidate in routed(table))
+
+
+def decided_by_rollout(table: RoutingTable) -> Sequence[tuple[Tier, Operation]]:
+    """Return the routes that differ for users inside the rollout; the others tell nothing of it."""
+    return [
+        key for key, route in table.routes.items() if route.inside_rollout != route.outside_rollout
+    ]
 
 
 def candidates(

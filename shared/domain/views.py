@@ -8,6 +8,7 @@ from decimal import Decimal
 from shared.domain.catalog import Provider
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus, Waiting
+from shared.domain.rollout import Arm
 from shared.domain.usage import TokenUsage
 
 
@@ -36,6 +37,7 @@ class AttemptView:
     started_at: datetime
     latency_ms: int | None
     is_diverted: bool = False
+    arm: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)

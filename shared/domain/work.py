@@ -20,6 +20,7 @@ from shared.domain.jobs import (
 from shared.domain.money import ZERO_USD
 from shared.domain.outgoing import DelayedMessage, OutboxRow, OutgoingMessage
 from shared.domain.pricing import DailyAllowance
+from shared.domain.rollout import Arm
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.views import ErrorView, JobView
 
@@ -116,6 +117,7 @@ class ClaimRequest:
         scopes: The budgets that apply (`global`, `tier:free`, `user:U`, `provider:openai`, …).
         is_diverted: Whether the call takes the cheaper route already.
         passed_over: Who was not asked, though it was their turn before.
+        arm: The side of the rollout that the call was routed by.
     """
 
     job_id: JobId
@@ -131,6 +133,7 @@ class ClaimRequest:
     now: datetime
     is_diverted: bool = False
     passed_over: Sequence[PassedOver] = ()
+    arm: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from shared.domain.catalog import Operation, Provider, Tier
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
+from shared.domain.rollout import Arm
 from shared.messages.envelope import Envelope
 
 
@@ -13,7 +14,8 @@ class UsageRecorded(Envelope):
 
     `hold_usd` is released when the event is booked; `cost_usd` is exact, in USD, and what is paid.
     `list_cost_usd` is what it would cost without the provider's free allowance, null where the two
-    are the same. `cached_tokens` and `cache_write_tokens` are part of `input_tokens`.
+    are the same. `cached_tokens` and `cache_write_tokens` are part of `input_tokens`. `arm` is the
+    side of the rollout that the call was routed by.
     """
 
     kind: Literal["usage_recorded.v1"] = "usage_recorded.v1"
@@ -42,3 +44,4 @@ class UsageRecorded(Envelope):
     is_error: bool
     assumed: bool
     latency_ms: int
+    arm: Arm | None = None

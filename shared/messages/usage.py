@@ -9,6 +9,7 @@ from shared.domain.catalog import Operation, Provider
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.outgoing import OutgoingMessage
+from shared.domain.rollout import Arm
 from shared.domain.work import AttemptResult
 from shared.messages.events import UsageRecorded
 
@@ -28,6 +29,7 @@ class CallFacts:
     price_id: str
     hold_usd: Decimal
     is_fallback: bool
+    arm: Arm | None = None
 
 
 def usage_message(
@@ -78,4 +80,5 @@ def _event(
         is_error=result.outcome is not AttemptOutcome.SUCCEEDED,
         assumed=result.outcome is AttemptOutcome.UNKNOWN,
         latency_ms=latency_ms,
+        arm=call.arm,
     )

@@ -158,7 +158,7 @@ class WorkerProcess:
         checks = {
             "broker": self._connections.broker_answers,
             "database": database_answers,
-            "loops": self._alive,
+            "loops": self.is_alive,
         }
         _log.info("worker.started")
         await serve_health(self._process, checks, metrics)
@@ -191,13 +191,16 @@ class WorkerProcess:
             await one.drain()
         await self.relay.drain()
         await self._connections.close()
+        for one in self._refreshes:
+            await one.drain()
         _log.info("worker.stopped")
 
     def _refresh(self) -> None:
         for one in self._refreshes:
             one.wake()
 
-    async def _alive(self) -> bool:
+    async def is_alive(self) -> bool:
+        """Tell whether every loop runs; a process without one must be restarted."""
         are_fresh = all(one.is_alive for one in self._refreshes)
         return (
             self.keeper.is_alive and self.relay.is_alive and self.in_flight.is_alive and are_fresh

@@ -122,10 +122,11 @@ class AuditEntry:
     """Who changed what, when, why, and from what.
 
     Attributes:
-        kind: `gate` or `budget`.
-        queue: The gate's; None for a budget.
-        window: The budget's; None for a gate.
-        from_state: A gate's state, or a budget as JSON; None where there was none.
+        kind: `gate`, `budget` or `rollout`.
+        scope: Whose gate or budget it is, or the rollout's name.
+        queue: The gate's, else None.
+        window: The budget's, else None.
+        from_state: A gate's state, a budget as JSON or a percentage; None where there was none.
     """
 
     id: int
@@ -142,7 +143,7 @@ class AuditEntry:
 
 
 class AuditTrail(Protocol):
-    """Every change of a gate or budget."""
+    """Every change of a gate, a budget or a rollout."""
 
     async def page(self, after: int, limit: int) -> Sequence[AuditEntry]:
         """Return at most `limit` entries with ids greater than `after`, oldest first."""

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from shared.domain.catalog import Operation, Tier
 from shared.domain.ids import AttemptId, JobId, UserId
 from shared.domain.ledger import LedgerEntry
 from shared.domain.money import ZERO_USD
@@ -37,6 +38,9 @@ class UsageRow:
     openai_only_usd: Decimal = ZERO_USD
 
 
+NO_USAGE_ROW = UsageRow({}, 0, 0, 0, ZERO_USD, ZERO_USD, 0, 0, None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerFilter:
     """Which entries are wanted; a day is one in UTC."""
@@ -55,7 +59,13 @@ class Reports(Protocol):
     async def usage(
         self, group_by: Sequence[str], first: date | None, last: date | None
     ) -> Sequence[UsageRow]:
-        """Return sums by the given keys (`user provider model operation tier key day`)."""
+        """Return sums by the given keys (`user provider model operation tier key arm day`)."""
+        ...
+
+    async def usage_by_arm(
+        self, routes: Sequence[tuple[Tier, Operation]], first: date, last: date
+    ) -> Sequence[UsageRow]:
+        """Return sums by day and arm over some routes alone, keys `day` and `arm`."""
         ...
 
     def usage_rows(

@@ -31,6 +31,7 @@ from tests.support.fakes_of_operations import (
     MemoryScopeGates,
     ScriptedAlerts,
 )
+from tests.support.fakes_of_rollouts import MemoryRollouts
 from tests.support.fakes_of_time import CountingIds, StillClock
 from tests.support.fakes_of_work import MemoryJobs, MemoryKeys, MemoryWatches, RecordingRelay
 
@@ -62,6 +63,7 @@ class ApiBench:
         self.reports = MemoryReports()
         self.reconciliation = MemoryReconciliation()
         self.invoices = MemoryInvoices()
+        self.rollouts = MemoryRollouts(self.audit, self.clock)
         self.watches = MemoryWatches()
         self.relay = RecordingRelay()
         self.depths = FixedDepths()
@@ -111,6 +113,7 @@ class ApiBench:
                 reports=self.reports,
                 reconciliation=self.reconciliation,
                 invoices=self.invoices,
+                rollouts=self.rollouts,
             ),
             broker=BrokerSide(
                 watches=self.watches,

@@ -220,6 +220,7 @@ def ledger_entry(
         assumed=False,
         latency_ms=7,
         occurred_at=occurred_at,
+        arm=request.arm,
     )
 
 
@@ -255,4 +256,5 @@ def call_facts(job: NewJob, request: ClaimRequest) -> CallFacts:
         price_id=request.price_id,
         hold_usd=request.hold_usd,
         is_fallback=request.is_fallback,
+        arm=request.arm,
     )

@@ -1,6 +1,6 @@
 """The inference worker and the aggregator in one process, on a real broker and database."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,23 +19,35 @@ from services.inference_worker.subscribers import subscribe
 from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
-from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
-from shared.domain.catalog import Provider
+from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
+from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob
+from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
+from shared.admission.circuits import Circuits
+from shared.admission.observing import CircuitMetrics
+from shared.admission.pacing import Pacer
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
 from shared.domain.pricing import PriceBook
+from shared.domain.rate_limits import RateLimit
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
+from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
+from shared.messaging.rounds import Refresh
 from shared.messaging.worker_process import Connections, WorkerProcess
+from shared.observability.metrics import Metrics
 from shared.persistence.repositories.attempts import PostgresAttempts
+from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
 from shared.persistence.repositories.outbox import PostgresOutbox
+from shared.persistence.repositories.rate_turns import PostgresRateTurns
 from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.releasing import PostgresParking
 from shared.persistence.repositories.reports import PostgresReports
+from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.ports.messaging import ControlHint
 from shared.ports.providers import ChatModel
 from shared.providers.price_files import load_price_book
@@ -65,6 +77,9 @@ class Pipeline:
     sweep: SweepLeases
     release: ReleaseParked
     simulator: SimulatorClient
+    hint: ControlHint
+    percent: Callable[[], Decimal]
+    """The rollout as the worker knows it."""
 
     async def submit(self, job: NewJob) -> JobId:
         """Accept a job as the API does."""
@@ -105,50 +120,75 @@ class Pipeline:
         return found.attempts_without_ledger == found.open_holds == 0
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Who is called, at which prices, and for whom."""
+
+    models: Mapping[Provider, ChatModel]
+    prices: PriceBook
+    rollout: FollowedRollout
+    admission: SharedAdmission
+
+
 @asynccontextmanager
-async def pipeline(
+async def pipeline(  # noqa: PLR0913, PLR0917 - each test names what it wants
     engine: AsyncEngine,
     amqp_url: str,
     simulator: SimulatorClient,
     models: Mapping[Provider, ChatModel],
     prices: PriceBook | None = None,
     hint: ControlHint | None = None,
+    limits: Sequence[RateLimit] = (),
 ) -> AsyncGenerator[Pipeline]:
     """Run both services for the time of the block and stop them as SIGTERM would.
 
     Without a price book of its own, the test gets the shipped one; `hint` stands for the real one,
-    to lose hints.
+    to lose hints. Rate limits are kept only if the test gives some.
     """
     broker = BrokerSettings.model_validate({"RABBITMQ_URL": amqp_url})
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
     clock = SystemClock()
     connections = await Connections.open(broker, process)
     book = prices or load_price_book(_ROOT / "prices")
-    worker = _worker(engine, connections, process, models, book)
+    rollout = FollowedRollout(PostgresRollouts(engine), cloudflare_rollout(Decimal(1)))
+    await rollout.refresh()
+    for provider in (CLOUDFLARE, OPENAI):  # what an earlier test's faults have opened
+        await PostgresCircuits(engine).reset(provider)
+    admission = _admission(engine, connections, limits)
+    worker = _worker(engine, connections, process, Called(models, book, rollout, admission))
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
     release = ReleaseParked(PostgresParking(engine, clock), worker.relay)
-    worker.relay.start()
-    worker.in_flight.start()
-    await worker.keeper.start(connections.consuming)
+    await admission.refresh()
+    await worker.start(
+        [
+            Refresh("rollout", rollout.refresh),
+            Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
+        ]
+    )
     await ledger.start()
     try:
-        yield Pipeline(engine, PostgresJobs(engine), worker, sweep, release, simulator)
+        yield Pipeline(
+            engine=engine,
+            jobs=PostgresJobs(engine),
+            worker=worker,
+            sweep=sweep,
+            release=release,
+            simulator=simulator,
+            hint=connections.hint,
+            percent=rollout.percent,
+        )
     finally:
-        await worker.keeper.drain()
-        await worker.in_flight.drain()
         await ledger.drain()
-        await worker.relay.drain()
-        await connections.close()
+        await worker.drain()
 
 
 def _worker(
     engine: AsyncEngine,
     connections: Connections,
     process: ProcessSettings,
-    models: Mapping[Provider, ChatModel],
-    prices: PriceBook,
+    called: Called,
 ) -> WorkerProcess:
     clock, ids = SystemClock(), RandomIds()
     attempts, worker_id = PostgresAttempts(engine), ids.new("worker")
@@ -160,14 +200,24 @@ def _worker(
         outbox=PostgresOutbox(engine),
         attempts=attempts,
     )
-    complete_chat = CompleteChatJob(
-        ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
-        RoutedByTable(load_routing_table(_ROOT / "deploy/routing.toml"), Decimal(100)),
-        prices,
-        RunAttempt(
-            StreamPorts(connections.frames, attempts, clock), CallProvider(models), worker_id
-        ),
-        Lease(worker_id, _LEASE),
+    ports = ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids)
+    table = load_routing_table(_ROOT / "deploy/routing.toml")
+    route = RoutedByTable(table, called.rollout.percent)
+    run_attempt = RunAttempt(
+        StreamPorts(connections.frames, attempts, clock),
+        CallProvider(called.models),
+        called.admission,
+        worker.relay,
+        worker_id,
     )
-    subscribe(worker, complete_chat)
+    asking = Asking(route, called.prices, called.admission, clock)
+    subscribe(worker, CompleteChatJob(asking, Claims(ports, Lease(worker_id, _LEASE)), run_attempt))
     return worker
+
+
+def _admission(
+    engine: AsyncEngine, connections: Connections, limits: Sequence[RateLimit]
+) -> SharedAdmission:
+    clock, observer = SystemClock(), CircuitMetrics(Metrics())
+    circuits = Circuits(PostgresCircuits(engine), connections.hint, clock, observer)
+    return SharedAdmission(circuits, Pacer(PostgresRateTurns(engine), limits, {}), clock)

@@ -8,14 +8,15 @@ from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
-from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob, Route, Routed
+from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob, Route
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Tier
 from shared.domain.errors import FailureAction, ProviderFailure, UnknownModelError
 from shared.domain.ids import JobId, KeyId, UserId
 from shared.domain.jobs import OnInterrupt
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
-from shared.domain.routing import Candidate
+from shared.domain.rollout import Arm
+from shared.domain.routing import Candidate, Routed
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.domain.work import Claimed, ClaimOutcome
 from shared.messages.commands import CompleteChat
@@ -32,6 +33,7 @@ WORKER = "worker-1"
 REQUEST = '{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 50}'
 LLAMA = Candidate(CLOUDFLARE, "llama")
 LUNA = Candidate(OPENAI, "luna", {"reasoning_effort": "none"})
+ARM = Arm("cloudflare:inside")
 DOWN = ProviderFailure("3040", "out of capacity", FailureAction.FALL_BACK)
 BAD_REQUEST = ProviderFailure("5006", "the request is wrong", FailureAction.FAIL)
 PRICES = PriceBook(
@@ -88,8 +90,8 @@ def routed_to_both(job: CompleteChat) -> Routed:
     if job.model == "unknown":
         raise UnknownModelError("model 'unknown' is not offered")
     if job.model == "unpriced":
-        return Routed([Candidate(OPENAI, "unpriced")])
-    return Routed([LLAMA] if job.model == "llama" else [LLAMA, LUNA])
+        return Routed([Candidate(OPENAI, "unpriced")], ARM)
+    return Routed([LLAMA] if job.model == "llama" else [LLAMA, LUNA], ARM)
 
 
 @dataclass

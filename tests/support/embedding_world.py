@@ -1,6 +1,5 @@
 """An embedding worker with one job, and everything around it in memory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -19,7 +18,8 @@ from shared.domain.gates import EMBED_BULK, EMBED_INTERACTIVE
 from shared.domain.ids import KeyId, SpaceId, UserId
 from shared.domain.jobs import JobKind
 from shared.domain.pricing import DailyAllowance, ModelKind, PriceRow
-from shared.domain.routing import Candidate
+from shared.domain.rollout import Arm
+from shared.domain.routing import Candidate, Routed
 from shared.messages.commands import EmbedTexts
 from tests.support.fake_providers import ScriptedEmbeddingModel
 from tests.support.fakes_of_admission import ScriptedAdmission
@@ -33,6 +33,8 @@ from tests.support.fakes_of_embedding import (
 )
 from tests.support.fakes_of_time import CountingIds, StillClock
 
+ARM = Arm("cloudflare:outside")
+
 
 @dataclass
 class FixedRoute:
@@ -44,13 +46,12 @@ class FixedRoute:
     rises: bool = False
     asked: int = 0
 
-    def candidates(self, command: EmbedTexts) -> Sequence[Candidate]:
+    def candidates(self, command: EmbedTexts) -> Routed:
         """Return both providers' models."""
         if not self.known:
             raise UnknownModelError(f"no model {command.model}")
-        return [
-            Candidate(space.provider, space.model) for space in (BGE_M3, TEXT_EMBEDDING_3_SMALL)
-        ]
+        spaces = (BGE_M3, TEXT_EMBEDDING_3_SMALL)
+        return Routed([Candidate(space.provider, space.model) for space in spaces], ARM)
 
     def price(self, candidate: Candidate) -> PriceRow:
         """Return a dollar per million tokens, or more each time one asks."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from shared.domain.adjustments import LedgerSum, adjustments
 from shared.domain.alerts import Alert, AlertDelivery, AlertKind
 from shared.domain.budgets import Budget, BudgetScope, Window
-from shared.domain.catalog import Provider
+from shared.domain.catalog import Operation, Provider, Tier
 from shared.domain.errors import BrokerUnavailableError, DatabaseUnavailableError
 from shared.domain.gates import WORK_QUEUES, Gate, GateState, QueueActual, ScopeGate
 from shared.domain.ids import AttemptId, QueueName
@@ -190,6 +190,7 @@ class MemoryReports:
     def __init__(self) -> None:
         self.rows: list[UsageRow] = []
         self.entries: list[LedgerEntry] = []
+        self.routes: Sequence[tuple[Tier, Operation]] = ()
         self.wanted: list[LedgerFilter] = []
         self.asked: list[tuple[Sequence[str], date | None, date | None]] = []
 
@@ -198,6 +199,12 @@ class MemoryReports:
     ) -> Sequence[UsageRow]:
         self.asked.append((group_by, first, last))
         return self.rows
+
+    async def usage_by_arm(
+        self, routes: Sequence[tuple[Tier, Operation]], first: date, last: date
+    ) -> Sequence[UsageRow]:
+        self.routes = routes
+        return await self.usage(["day", "arm"], first, last)
 
     async def usage_rows(
         self, group_by: Sequence[str], first: date | None, last: date | None

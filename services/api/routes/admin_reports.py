@@ -61,7 +61,7 @@ def _add_usage(router: APIRouter, reports: AdminReports) -> None:
         last: Annotated[date | None, Query(alias="to")] = None,
         form: DataFormat = None,
     ) -> Response:
-        """Sum usage by comma-separated keys: user, provider, model, operation, tier, key, day."""
+        """Sum usage by comma-separated keys: user provider model operation tier key arm day."""
         if not wants_csv(request, form):
             return answer(await reports.usage(group_by, first, last))
         columns = [*usage_keys(group_by, first, last), *UsageView.model_fields]

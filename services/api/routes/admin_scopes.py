@@ -43,7 +43,7 @@ def create_router(
 
     @router.get("/audit", response_model=AuditPage, dependencies=[Depends(key)])
     async def read_audit(after: AfterNumber = 0, limit: Limit = 100) -> Response:
-        """Read every change of gates and budgets, oldest first."""
+        """Read every change of gates, budgets and rollouts, oldest first."""
         return answer(await audit.page(after, limit))
 
     return router

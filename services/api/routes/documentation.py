@@ -14,6 +14,7 @@ from services.api.schemas.requests import (
     EmbeddingsJobBody,
     GateBody,
     KeyBody,
+    RolloutBody,
     ScopeGateBody,
     SearchBody,
 )
@@ -25,6 +26,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     DocumentsBody,
     EmbeddingsJobBody,
     GateBody,
+    RolloutBody,
     ScopeGateBody,
     KeyBody,
     SearchBody,

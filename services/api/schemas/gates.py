@@ -39,10 +39,11 @@ class AuditView(BaseModel):
     """One change: who, why, when, and from what.
 
     Attributes:
-        kind: `gate` or `budget`.
+        kind: `gate`, `budget` or `rollout`.
+        scope: Whose gate or budget it is, or the rollout's name.
         queue: The gate's.
         window: The budget's.
-        before: A gate's state, or a budget; null where there was none.
+        before: A gate's state, a budget or a percentage; null where there was none.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -91,15 +92,15 @@ def audit_page(entries: Sequence[AuditEntry], limit: int) -> AuditPage:
 
 
 def _audit_view(entry: AuditEntry) -> AuditView:
-    is_budget = entry.kind == "budget"
+    is_state = entry.kind == "gate"
     return AuditView(
         id=entry.id,
         kind=entry.kind,
         scope=entry.scope,
         queue=entry.queue,
         window=entry.window,
-        before=_parsed(entry.from_state) if is_budget else entry.from_state,
-        after=_parsed(entry.to_state) if is_budget else entry.to_state,
+        before=entry.from_state if is_state else _parsed(entry.from_state),
+        after=entry.to_state if is_state else _parsed(entry.to_state),
         actor=entry.actor,
         by=entry.by,
         reason=entry.reason,
@@ -107,8 +108,8 @@ def _audit_view(entry: AuditEntry) -> AuditView:
     )
 
 
-def _parsed(budget: str | None) -> JsonValue:
-    if budget is None:
+def _parsed(state: str | None) -> JsonValue:
+    if state is None:
         return None
-    parsed: JsonValue = orjson.loads(budget)
+    parsed: JsonValue = orjson.loads(state)
     return parsed

@@ -44,9 +44,11 @@ class WaitingBody(BaseModel):
 
 
 class AttemptBody(BaseModel):
-    """One provider call; `is_diverted` when a budget made it take the cheaper route.
+    """One provider call; one that was skipped has neither id nor number.
 
-    One that was skipped, because its provider was let alone, has neither id nor number.
+    Attributes:
+        is_diverted: Whether a budget made it take the cheaper route.
+        arm: The side of the rollout that it was routed by; null for calls older than that record.
     """
 
     id: str | None
@@ -60,6 +62,7 @@ class AttemptBody(BaseModel):
     cost_usd: Usd
     assumed: bool
     is_diverted: bool
+    arm: str | None
     started_at: datetime
     latency_ms: int | None
 
@@ -182,6 +185,7 @@ def _attempt_body(attempt: AttemptView) -> AttemptBody:
         cost_usd=attempt.cost_usd,
         assumed=attempt.assumed,
         is_diverted=attempt.is_diverted,
+        arm=attempt.arm,
         started_at=attempt.started_at,
         latency_ms=attempt.latency_ms,
     )

@@ -89,6 +89,7 @@ class LedgerRow(BaseModel):
     is_fallback: bool
     assumed: bool
     corrects: str | None
+    arm: str | None
     occurred_at: datetime
 
 
@@ -237,5 +238,6 @@ def ledger_row(entry: LedgerEntry) -> LedgerRow:
         is_fallback=entry.is_fallback,
         assumed=entry.assumed,
         corrects=entry.corrects,
+        arm=entry.arm,
         occurred_at=entry.occurred_at,
     )

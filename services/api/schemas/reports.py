@@ -71,8 +71,8 @@ def period_sums(row: UsageRow) -> PeriodSums:
             "input_tokens": row.input_tokens,
             "output_tokens": row.output_tokens,
             "neurons": row.neurons,
-            "fallback_rate": _share(row.fallbacks, row.requests),
-            "error_rate": _share(row.errors, row.requests),
+            "fallback_rate": share(row.fallbacks, row.requests),
+            "error_rate": share(row.errors, row.requests),
             "p50_ms": row.p50_ms,
             "p95_ms": row.p95_ms,
             "p99_ms": row.p99_ms,
@@ -92,5 +92,6 @@ def savings(rows: Sequence[UsageRow]) -> Savings:
     )
 
 
-def _share(part: int, whole: int) -> float:
+def share(part: int, whole: int) -> float:
+    """Return a part of a whole, 0 … 1, to four places; of nothing it is 0."""
     return round(part / whole, 4) if whole else 0.0

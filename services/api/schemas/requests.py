@@ -185,3 +185,10 @@ class BudgetBody(Body):
     limit_usd: Usd | None = None
     thresholds: list[ThresholdBody] = Field(default=[], max_length=50)
     reason: Reason = ""
+
+
+class RolloutBody(Body):
+    """How many of all users are inside a rollout, in steps of a hundredth of a percent."""
+
+    percent: Decimal = Field(ge=0, le=100, decimal_places=2, allow_inf_nan=False)
+    reason: Reason = ""

@@ -11,5 +11,5 @@ class AdminAudit:
         self._trail = trail
 
     async def page(self, after: int, limit: int) -> AuditPage:
-        """Return changes of gates and budgets, oldest first."""
+        """Return changes of gates, budgets and rollouts, oldest first."""
         return audit_page(await self._trail.page(after, limit + 1), limit)

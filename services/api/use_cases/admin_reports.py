@@ -18,7 +18,7 @@ from services.api.use_cases.refusals import invalid
 from shared.domain.ids import AttemptId
 from shared.ports.reports import LedgerFilter, Reports
 
-GROUP_KEYS = ("user", "provider", "model", "operation", "tier", "key", "day")
+GROUP_KEYS = ("user", "provider", "model", "operation", "tier", "key", "arm", "day")
 _PAGE = 1000
 _EXPORTS = 2
 """Usage exports at a time: each holds a connection to the database until it is read."""

@@ -4,12 +4,10 @@ from datetime import date, timedelta
 from typing import assert_never
 
 from services.api.schemas.reports import Period, PeriodReport, PeriodSums, period_sums, savings
-from shared.domain.money import ZERO_USD
 from shared.ports.clock import Clock
-from shared.ports.reports import Reports, UsageRow
+from shared.ports.reports import NO_USAGE_ROW, Reports
 
 _USERS_SHOWN = 1000
-_NOTHING = UsageRow({}, 0, 0, 0, ZERO_USD, ZERO_USD, 0, 0, None, None, None)
 
 
 class PeriodReports:
@@ -29,7 +27,7 @@ class PeriodReports:
             period=period,
             first=first,
             last=last,
-            total=period_sums(total[0] if total else _NOTHING),
+            total=period_sums(total[0] if total else NO_USAGE_ROW),
             savings=savings(total),
             providers=await self._by("provider", first, last),
             days=await self._by("day", first, last),

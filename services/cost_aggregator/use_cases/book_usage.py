@@ -67,6 +67,7 @@ def _entry(event: UsageRecorded) -> LedgerEntry:
         latency_ms=event.latency_ms,
         occurred_at=event.occurred_at,
         provider_request_id=event.provider_request_id,
+        arm=event.arm,
     )
 
 

@@ -114,6 +114,7 @@ def _usage(job: LostJob, attempt: LostAttempt, now: datetime) -> OutgoingMessage
         price_id=attempt.price_id,
         hold_usd=attempt.hold_usd,
         is_fallback=attempt.is_fallback,
+        arm=attempt.arm,
     )
     result = AttemptResult(AttemptOutcome.UNKNOWN, cost_usd=attempt.hold_usd)
     latency = now - attempt.started_at

@@ -233,6 +233,7 @@ class BatchAttempt:
             price_id=target.price.id,
             hold_usd=hold_usd(run.batches[0], target.limits, target.price, target.space.prefix),
             is_fallback=target.is_fallback,
+            arm=run.arm,
         )
 
     def _request(self, run: JobRun, facts: CallFacts) -> ClaimRequest:
@@ -252,6 +253,7 @@ class BatchAttempt:
             now=self._ports.clock.now(),
             is_diverted=run.is_diverted,
             passed_over=[*run.passed_over],
+            arm=run.arm,
         )
 
 

@@ -1,6 +1,5 @@
 """Embeds one job's texts: a paid attempt per batch until none is left or the job must wait."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from services.embedding_worker.policies.targets import targets_for
@@ -13,7 +12,7 @@ from shared.domain.embedding_space import space_named
 from shared.domain.errors import UnknownModelError, UnknownPriceError
 from shared.domain.ids import JobId, QueueName
 from shared.domain.pricing import PriceRow
-from shared.domain.routing import Candidate
+from shared.domain.routing import Candidate, Routed
 from shared.domain.views import ErrorView
 from shared.messages.commands import EmbedTexts
 from shared.messages.endings import failure
@@ -22,11 +21,12 @@ from shared.messages.endings import failure
 class Route(Protocol):
     """Who may embed a job's texts, and at which price."""
 
-    def candidates(self, command: EmbedTexts) -> Sequence[Candidate]:
-        """Return the candidates in order.
+    def candidates(self, command: EmbedTexts) -> Routed:
+        """Return the candidates in order, and the arm that the user is in.
 
         Raises:
             UnknownModelError: The job asks for a model that its tier is not offered.
+            TransientError: It is not known yet who is inside the rollout.
         """
         ...
 
@@ -59,13 +59,14 @@ class EmbedJob:
             await self._succeed(job_id, work)
             return
         try:
-            targets = targets_for(work, self._route.candidates(command), self._route.price)
+            routed = self._route.candidates(command)
+            targets = targets_for(work, routed.candidates, self._route.price)
         except UnknownModelError as error:
             await self._fail(job_id, ErrorView("unknown_model", str(error)))
         except UnknownPriceError as error:
             await self._fail(job_id, ErrorView("unknown_price", str(error)))
         else:
-            run = JobRun(Order(command, queue), work, targets)
+            run = JobRun(Order(command, queue), work, targets, routed.arm)
             while isinstance(await self._attempt(run), GoOn):
                 run.price_anew(self._route.price)
 

@@ -13,6 +13,7 @@ from shared.domain.ids import QueueName
 from shared.domain.jobs import JobKind
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import PriceRow, worst_case_usd
+from shared.domain.rollout import Arm
 from shared.domain.routing import Candidate
 from shared.domain.work import PassedOver
 from shared.messages.commands import EmbedTexts
@@ -52,6 +53,7 @@ class JobRun:
 
     Attributes:
         targets: At least one; the first is asked.
+        arm: The side of the rollout that the job was routed by.
         batches: The first is next.
         is_held: Whether the job's lease is ours.
         has_stored: Whether a batch of this run has its vectors.
@@ -63,6 +65,7 @@ class JobRun:
     order: Order
     work: EmbeddingWork
     targets: Sequence[Target]
+    arm: Arm
     batches: list[Batch] = field(init=False)
     is_held: bool = False
     has_stored: bool = False

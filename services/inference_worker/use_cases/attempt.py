@@ -24,6 +24,7 @@ from shared.domain.ids import AttemptId
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.pricing import PriceRow
 from shared.domain.provider_calls import ChatFinished
+from shared.domain.rollout import Arm
 from shared.domain.routing import Candidate
 from shared.domain.work import (
     AttemptResult,
@@ -64,6 +65,7 @@ class Attempt:
     hold_usd: Decimal
     is_fallback: bool
     restart_reason: str | None
+    arm: Arm
 
     @property
     def candidate(self) -> Candidate:
@@ -247,4 +249,5 @@ def _facts(attempt: Attempt) -> CallFacts:
         price_id=attempt.row.id,
         hold_usd=attempt.hold_usd,
         is_fallback=attempt.is_fallback,
+        arm=attempt.arm,
     )

@@ -145,6 +145,7 @@ class Claims:
             now=self._ports.clock.now(),
             is_diverted=run.is_diverted,
             passed_over=[*run.passed_over],
+            arm=run.arm,
         )
 
     def _comes_back_in(self, run: Run, no_room: NoRoom) -> timedelta:
@@ -180,6 +181,7 @@ def _attempt(run: Run, claimed: Claimed, attempt_id: AttemptId, admitted: Admitt
         hold_usd=turn.hold_usd,
         is_fallback=turn.is_fallback,
         restart_reason=run.restart_reason,
+        arm=run.arm,
     )
 
 

@@ -5,8 +5,7 @@ is left, the delivery is held for a while, so that a backlog stays in its queue;
 stays away longer has its jobs come back when it may be asked again.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, assert_never
@@ -16,36 +15,22 @@ from services.inference_worker.use_cases.claims import Claims
 from services.inference_worker.use_cases.turns import Run, Turn
 from shared.domain.errors import TransientError, UnknownModelError, UnknownPriceError
 from shared.domain.pricing import PriceBook, PriceRow, worst_case_usd
-from shared.domain.routing import Candidate, price_of
+from shared.domain.routing import Candidate, Routed, price_of
 from shared.domain.work import Divert, NoRoom
 from shared.messages.commands import CompleteChat
 from shared.ports.admission import LAST_PATIENCE, PATIENCE, Admission, Admitted, HeldUp
 from shared.ports.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """Who may answer a job, in order.
-
-    Attributes:
-        candidates: At least one.
-        successors: Who takes over from a candidate whose model is gone.
-        divert: Who is asked first when a budget wants the cheaper route; None for the cheapest.
-    """
-
-    candidates: Sequence[Candidate]
-    successors: Mapping[Candidate, Candidate] = field(default_factory=dict[Candidate, Candidate])
-    divert: Candidate | None = None
-
-
 class Route(Protocol):
     """Who may answer a job."""
 
     def __call__(self, job: CompleteChat) -> Routed:
-        """Return the candidates in order.
+        """Return the candidates in order, and the arm that the user is in.
 
         Raises:
             UnknownModelError: The job asks for a model that its tier is not offered.
+            TransientError: It is not known yet who is inside the rollout.
         """
         ...
 
@@ -76,13 +61,13 @@ class CompleteChatJob:
             TransientError: Database or broker are away; the command must come back.
         """
         try:
-            turns = self._turns(job)
+            run = self._begin(job)
         except UnknownModelError as error:
             await self._claims.refuse(job, "unknown_model", str(error))
         except UnknownPriceError as error:
             await self._claims.refuse(job, "unknown_price", str(error))
         else:
-            await self._take_turns(Run(job, turns))
+            await self._take_turns(run)
 
     async def _take_turns(self, run: Run) -> None:
         """Let one candidate after the other answer, until one has or the job must wait."""
@@ -165,12 +150,13 @@ class CompleteChatJob:
         run.look_again()
         return True
 
-    def _turns(self, job: CompleteChat) -> Sequence[Turn]:
+    def _begin(self, job: CompleteChat) -> Run:
         routed = self._asking.route(job)
-        return [
+        turns = [
             self._turn(job, candidate, routed, is_fallback=position > 0)
             for position, candidate in enumerate(routed.candidates)
         ]
+        return Run(job, turns, routed.arm)
 
     def _turn(
         self, job: CompleteChat, candidate: Candidate, routed: Routed, *, is_fallback: bool

@@ -8,6 +8,7 @@ from decimal import Decimal
 from shared.domain.circuits import CircuitClass
 from shared.domain.errors import ProviderFailure
 from shared.domain.pricing import PriceRow
+from shared.domain.rollout import Arm
 from shared.domain.routing import Candidate
 from shared.domain.work import NoRoom, PassedOver
 from shared.messages.commands import CompleteChat
@@ -37,6 +38,7 @@ class Run:
 
     Attributes:
         turns: Who is left; the first is asked next.
+        arm: The side of the rollout that the job was routed by.
         failures: How many of the job's attempts have failed; 0 while none was made in this run.
         is_ours: Whether this worker holds the job.
         is_diverted: Whether the cheaper candidates come first.
@@ -49,6 +51,7 @@ class Run:
 
     job: CompleteChat
     turns: Sequence[Turn]
+    arm: Arm
     failures: int = 0
     is_ours: bool = False
     is_diverted: bool = False

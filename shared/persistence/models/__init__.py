@@ -9,6 +9,7 @@ from shared.persistence.models import (
     money,
     parking,
     reconciliation,
+    rollouts,
     work,
 )
 from shared.persistence.models.metadata import METADATA
@@ -23,5 +24,6 @@ __all__ = [
     "money",
     "parking",
     "reconciliation",
+    "rollouts",
     "work",
 ]

@@ -46,6 +46,7 @@ LEDGER_ENTRIES = Table(
     Column("assumed", Boolean, nullable=False),
     Column("latency_ms", Integer, nullable=False),
     Column("corrects", Text),
+    Column("arm", Text),
     moment("occurred_at"),
     Column("provider_request_id", Text),
     Index("ledger_entries_assumed_idx", "id", postgresql_where=text("assumed")),
@@ -70,11 +71,18 @@ LEDGER_DAYS = Table(
 
 _ROLLUP_KEYS = ("user_id", "key_id", "tier", "provider", "model", "operation")
 
+
+def _arm() -> Column[str]:
+    """Return the arm of a rollout as a part of a key; empty where none was recorded."""
+    return Column("arm", Text, primary_key=True, server_default=text("''"))
+
+
 USAGE_ROLLUPS = Table(
     "usage_rollups",
     METADATA,
     Column("day", Date, primary_key=True),
     *(Column(key, Text, primary_key=True) for key in _ROLLUP_KEYS),
+    _arm(),
     Column("requests", BigInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
@@ -92,6 +100,7 @@ LATENCY_ROLLUPS = Table(
     METADATA,
     Column("day", Date, primary_key=True),
     *(Column(key, Text, primary_key=True) for key in _ROLLUP_KEYS),
+    _arm(),
     Column("bucket", SmallInteger, primary_key=True),
     Column("requests", BigInteger, nullable=False),
     comment="Histogram of latencies; bucket b holds up to 1.1^b ms",

@@ -109,6 +109,7 @@ ATTEMPTS = Table(
     Column("is_fallback", Boolean, nullable=False),
     Column("is_diverted", Boolean, nullable=False, server_default=text("false")),
     Column("passed_over", JSONB),
+    Column("arm", Text),
     Column("assumed", Boolean, nullable=False, server_default=text("false")),
     Column("latency_ms", Integer),
     moment("started_at"),

@@ -38,6 +38,7 @@ _REQUEST = JsonBatch(
     is_fallback="boolean",
     is_diverted="boolean",
     passed_over="jsonb",
+    arm="text",
 )
 _SCOPE = JsonBatch("scopes", request="bigint", scope="text")
 # Of a scope's gate: a shut one comes before a slowed one, a slowed one before a diverted one. How
@@ -117,9 +118,9 @@ _CLAIM = HotStatement.of(f"""
     ),
     opened AS (
         INSERT INTO attempts (id, job_id, number, worker, provider, model, price_id, outcome,
-            hold_usd, is_fallback, is_diverted, passed_over, started_at)
+            hold_usd, is_fallback, is_diverted, passed_over, arm, started_at)
         SELECT attempt_id, job_id, number, :worker, provider, model, price_id, 'running',
-            hold_usd, is_fallback, is_diverted, passed_over, :now
+            hold_usd, is_fallback, is_diverted, passed_over, arm, :now
         FROM admitted
     ),
     leased AS (
@@ -221,6 +222,7 @@ def _values(request: ClaimRequest) -> Sequence[object]:
         request.is_fallback,
         request.is_diverted,
         [_passed_over(one) for one in request.passed_over] or None,
+        request.arm,
     )
 
 

@@ -62,6 +62,7 @@ _ATTEMPT_FIELDS = (
     "latency_ms",
     "is_diverted",
     "passed_over",
+    "arm",
 )
 ATTEMPT_COLUMNS = ", ".join(f"a.{field} AS attempt_{field}" for field in _ATTEMPT_FIELDS)
 
@@ -160,6 +161,7 @@ def _attempt_view(row: Row) -> AttemptView:
         started_at=row["attempt_started_at"],
         latency_ms=row["attempt_latency_ms"],
         is_diverted=row["attempt_is_diverted"],
+        arm=row["attempt_arm"],
     )
 
 

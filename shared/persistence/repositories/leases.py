@@ -141,6 +141,7 @@ def _lost_attempt(row: RowMapping) -> LostAttempt:
         hold_usd=row["hold_usd"],
         is_fallback=row["is_fallback"],
         started_at=row["started_at"],
+        arm=row["arm"],
     )
 
 

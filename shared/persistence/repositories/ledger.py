@@ -43,6 +43,7 @@ _ENTRY = Batch(
     occurred_at="timestamptz",
     provider_request_id="text",
     corrects="text",
+    arm="text",
     hold_usd="numeric",
 )
 _REFERENCE = Batch(
@@ -60,17 +61,17 @@ _COLUMNS = """id, job_id, user_id, key_id, tier, operation, provider, model, mod
     price_id, input_tokens, output_tokens, cached_tokens, cache_write_tokens, service_tier,
     neurons_reported, neurons, list_cost_usd, cost_usd, is_fallback, is_error, assumed, latency_ms,
     occurred_at, provider_request_id, corrects"""
-_KEYS = "user_id, key_id, tier, provider, model, operation"
+_KEYS = "user_id, key_id, tier, provider, model, operation, arm"
 # Upserts and locks go in key order, so that replicas booking side by side cannot deadlock. A window
 # never goes back: around midnight a replica's clock may be behind the one that booked before it.
 _BOOK = text(f"""
     WITH event AS MATERIALIZED (SELECT * FROM {_ENTRY.table("e")}),
     entry AS (
-        INSERT INTO ledger_entries ({_COLUMNS})
-        SELECT {_COLUMNS} FROM event ORDER BY id
+        INSERT INTO ledger_entries ({_COLUMNS}, arm)
+        SELECT {_COLUMNS}, arm FROM event ORDER BY id
         ON CONFLICT (id) DO NOTHING
-        RETURNING {_COLUMNS}, CAST(occurred_at AT TIME ZONE 'UTC' AS date) AS day,
-            corrects IS NULL AS is_attempt
+        RETURNING {_COLUMNS}, coalesce(arm, '') AS arm,
+            CAST(occurred_at AT TIME ZONE 'UTC' AS date) AS day, corrects IS NULL AS is_attempt
     ),
     reference AS MATERIALIZED (SELECT * FROM {_REFERENCE.table("r")}),
     rolled AS (
@@ -264,5 +265,6 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.occurred_at,
         entry.provider_request_id,
         entry.corrects,
+        entry.arm,
         entry.hold_usd,
     )

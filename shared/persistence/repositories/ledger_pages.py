@@ -102,6 +102,7 @@ def ledger_entry(row: RowMapping) -> LedgerEntry:
         occurred_at=row["occurred_at"],
         provider_request_id=row["provider_request_id"],
         corrects=row["corrects"],
+        arm=row["arm"],
     )
 
 

@@ -6,6 +6,7 @@ from datetime import date
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.domain.catalog import Operation, Tier
 from shared.domain.ids import AttemptId
 from shared.domain.ledger import LedgerEntry
 from shared.persistence.connections import statement, transaction
@@ -19,11 +20,14 @@ _COLUMN_BY_KEY = {
     "provider": "provider",
     "model": "model",
     "operation": "operation",
+    "arm": "arm",
     "day": "day",
 }
 _AT_ONCE = 500
 _WITHIN = """(CAST(:first AS date) IS NULL OR day >= :first)
     AND (CAST(:last AS date) IS NULL OR day <= :last)"""
+_OF_ROUTES = """day >= :first AND day <= :last
+    AND tier || '.' || operation = ANY(CAST(:routes AS text[]))"""
 
 
 class PostgresReports:
@@ -38,12 +42,24 @@ class PostgresReports:
         """Return sums by the given keys, in their order.
 
         Raises:
-            KeyError: A key is none of `user key tier provider model operation day`.
+            KeyError: A key is none of `user key tier provider model operation arm day`.
         """
         query = _usage_sql(group_by)
         async with statement(self._engine) as connection:
             rows = await connection.execute(text(query), {"first": first, "last": last})
             return [_usage_row(group_by, row) for row in rows.mappings()]
+
+    async def usage_by_arm(
+        self, routes: Sequence[tuple[Tier, Operation]], first: date, last: date
+    ) -> Sequence[UsageRow]:
+        """Return sums by day and arm over some routes alone."""
+        keys = ("day", "arm")
+        named = [f"{tier}.{operation}" for tier, operation in routes]
+        async with statement(self._engine) as connection:
+            rows = await connection.execute(
+                text(_usage_sql(keys, _OF_ROUTES)), {"routes": named, "first": first, "last": last}
+            )
+            return [_usage_row(keys, row) for row in rows.mappings()]
 
     async def usage_rows(
         self, group_by: Sequence[str], first: date | None, last: date | None
@@ -66,7 +82,7 @@ class PostgresReports:
         return await ledger_page(self._engine, after, limit, wanted)
 
 
-def _usage_sql(group_by: Sequence[str]) -> str:
+def _usage_sql(group_by: Sequence[str], where: str = _WITHIN) -> str:
     columns = [_COLUMN_BY_KEY[key] for key in group_by]
     keys = "".join(f"{column}, " for column in columns)
     listed = ", ".join(columns)
@@ -82,11 +98,11 @@ def _usage_sql(group_by: Sequence[str]) -> str:
                 sum(cost_usd) AS cost_usd, sum(list_cost_usd) AS list_cost_usd,
                 sum(openai_only_usd) AS openai_only_usd, sum(fallbacks) AS fallbacks,
                 sum(errors) AS errors
-            FROM usage_rollups WHERE {_WITHIN} {grouped}
+            FROM usage_rollups WHERE {where} {grouped}
         ),
         counted AS (
             SELECT {keys} bucket, sum(requests) AS requests
-            FROM latency_rollups WHERE {_WITHIN} GROUP BY {keys} bucket
+            FROM latency_rollups WHERE {where} GROUP BY {keys} bucket
         ),
         ranked AS (
             SELECT {keys} bucket, sum(requests) OVER ({over} ORDER BY bucket) AS below,

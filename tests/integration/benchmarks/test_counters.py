@@ -32,6 +32,7 @@ _PERIODIC = (
     "SELECT * FROM queue_control",
     "INSERT INTO queue_actual",
     "UPDATE jobs SET lease_until",
+    "SELECT * FROM rollouts",
 )
 """What runs by the clock, not by the job."""
 

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import structlog
@@ -8,6 +8,7 @@ from services.cost_aggregator.use_cases.book_usage import BookUsage
 from services.cost_aggregator.use_cases.reopen_gates import ReopenGates
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.ledger import LedgerEntry
+from shared.domain.rollout import Arm
 from shared.domain.usage import TokenUsage
 from shared.domain.work import AttemptResult
 from shared.messages.events import UsageRecorded
@@ -57,7 +58,8 @@ def _event() -> UsageRecorded:
         cost_usd=Decimal("0.00000000231"),
         model_answered="model-v2",
     )
-    message = usage_message(call_facts(job, claim_of(job)), result, ended_at=NOW, latency_ms=9)
+    facts = replace(call_facts(job, claim_of(job)), arm=Arm("cloudflare:inside"))
+    message = usage_message(facts, result, ended_at=NOW, latency_ms=9)
     return UsageRecorded.model_validate_json(message.body)
 
 
@@ -70,7 +72,7 @@ async def test_an_entry_is_what_the_event_says() -> None:
     assert entry.cost_usd == entry.list_cost_usd == Decimal("0.00000000231")
     assert (entry.neurons, entry.hold_usd) == (Decimal("0.21"), event.hold_usd)
     assert (entry.model_answered, entry.latency_ms) == ("model-v2", 9)
-    assert entry.occurred_at == NOW
+    assert (entry.occurred_at, entry.arm) == (NOW, "cloudflare:inside")
 
 
 async def test_an_entry_keeps_list_price_and_what_was_paid() -> None:

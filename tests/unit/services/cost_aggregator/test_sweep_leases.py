@@ -13,6 +13,7 @@ from shared.domain.jobs import JobKind, OnInterrupt
 from shared.domain.lost_work import Abandonment, LostAttempt, LostJob
 from shared.domain.outgoing import OutboxRow
 from shared.domain.retry import MAX_FAILED_ATTEMPTS
+from shared.domain.rollout import Arm
 from shared.domain.work import JobFails, JobWaits
 from shared.messages.commands import CompleteChat, EmbedTexts
 from shared.messages.events import UsageRecorded
@@ -28,6 +29,7 @@ _LOST_ATTEMPT = LostAttempt(
     hold_usd=Decimal("0.25"),
     is_fallback=True,
     started_at=NOW - timedelta(seconds=40),
+    arm=Arm("cloudflare:outside"),
 )
 
 
@@ -80,6 +82,7 @@ async def test_a_lost_call_is_assumed_to_have_cost_its_hold() -> None:
     assert event.cost_usd == event.hold_usd == Decimal("0.25")
     assert (event.assumed, event.is_error, event.is_fallback) == (True, True, True)
     assert (event.attempt_id, event.latency_ms) == ("att_1", 40_000)
+    assert event.arm == "cloudflare:outside"
     assert [row.message for row in relay.rows] == [m.message for m in abandonment.messages]
 
 

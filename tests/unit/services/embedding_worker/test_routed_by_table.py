@@ -16,7 +16,9 @@ _ROOT = Path(__file__).parents[4]
 
 def _route(percent: int = 100) -> RoutedByTable:
     table = load_routing_table(_ROOT / "deploy" / "routing.toml")
-    return RoutedByTable(table, load_price_book(_ROOT / "prices"), Decimal(percent), StillClock())
+    return RoutedByTable(
+        table, load_price_book(_ROOT / "prices"), lambda: Decimal(percent), StillClock()
+    )
 
 
 def _command(kind: JobKind, model: str) -> EmbedTexts:
@@ -34,13 +36,18 @@ def _command(kind: JobKind, model: str) -> EmbedTexts:
 
 
 def _models(route: RoutedByTable, command: EmbedTexts) -> list[str]:
-    return [candidate.model for candidate in route.candidates(command)]
+    return [candidate.model for candidate in route.candidates(command).candidates]
 
 
 def test_auto_follows_the_rollout() -> None:
     both = [BGE_M3.model, TEXT_EMBEDDING_3_SMALL.model]
     assert _models(_route(100), _command(JobKind.EMBED, "auto")) == both
     assert _models(_route(0), _command(JobKind.EMBED, "auto")) == both[::-1]
+
+
+def test_the_arm_goes_with_the_route() -> None:
+    arms = [_route(percent).candidates(_command(JobKind.EMBED, "auto")).arm for percent in (100, 0)]
+    assert arms == ["cloudflare:inside", "cloudflare:outside"]
 
 
 def test_a_model_that_is_asked_for_has_no_fallback() -> None:
@@ -53,5 +60,5 @@ def test_an_ingestion_gets_every_candidate_of_its_route() -> None:
 
 def test_every_candidate_has_a_price() -> None:
     route = _route()
-    for candidate in route.candidates(_command(JobKind.EMBED, "auto")):
+    for candidate in route.candidates(_command(JobKind.EMBED, "auto")).candidates:
         assert route.price(candidate).is_known

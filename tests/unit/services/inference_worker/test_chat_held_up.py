@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from services.inference_worker.use_cases.complete_chat import Routed
 from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.circuits import CircuitClass, Trip
 from shared.domain.errors import DatabaseUnavailableError, FailureAction, ProviderFailure
 from shared.domain.jobs import WaitingReason
+from shared.domain.routing import Routed
 from shared.domain.work import Divert, JobWaits, NoRoom, PassedOver, Unclaimable
 from shared.messages.commands import CompleteChat
 from shared.ports.admission import LAST_PATIENCE, PATIENCE
-from tests.support.chat_world import LLAMA, LUNA, ChatWorld, claim, command
+from tests.support.chat_world import ARM, LLAMA, LUNA, ChatWorld, claim, command
 from tests.support.fake_providers import Refuses
 from tests.support.fakes_of_admission import ScriptedAdmission, held_up_until
 from tests.support.fakes_of_time import StillClock
@@ -116,7 +116,7 @@ async def test_a_call_uses_the_token_whose_turn_it_is() -> None:
 
 def _with_successor(job: CompleteChat) -> Routed:
     del job
-    return Routed([LLAMA], {LLAMA: LUNA})
+    return Routed([LLAMA], ARM, {LLAMA: LUNA})
 
 
 async def test_a_model_that_turns_out_to_be_gone_is_followed_by_its_successor() -> None:
@@ -161,7 +161,7 @@ async def test_an_unknown_error_falls_back_once_and_ends_the_job_then() -> None:
 async def test_the_routing_tables_choice_takes_what_is_diverted() -> None:
     def dearer_first(job: CompleteChat) -> Routed:
         del job
-        return Routed([LLAMA, LUNA], divert=LUNA)
+        return Routed([LLAMA, LUNA], ARM, divert=LUNA)
 
     world = ChatWorld([Divert(), claim(1)], route=dearer_first)
     await world.complete_chat(command())

@@ -28,6 +28,7 @@ from shared.messages.frames import (
     JobReset,
 )
 from tests.support.chat_world import (
+    ARM,
     BAD_REQUEST,
     DOWN,
     JOB_ID,
@@ -245,3 +246,10 @@ async def test_an_answer_without_an_end_is_a_bug() -> None:
     with pytest.raises(AssertionError):
         await world.complete_chat(command())
     assert world.attempts.settlements == []
+
+
+async def test_every_attempt_and_its_usage_know_the_arm() -> None:
+    world = ChatWorld(llama=Refuses(DOWN))
+    await world.complete_chat(command())
+    assert [claimed.arm for claimed in world.attempts.claims] == [ARM, ARM]
+    assert [event.arm for event in world.usage] == [ARM, ARM]

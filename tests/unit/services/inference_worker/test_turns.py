@@ -5,7 +5,7 @@ from shared.domain.catalog import OPENAI
 from shared.domain.pricing import ModelKind, PriceRow
 from shared.domain.routing import Candidate
 from shared.domain.work import NoRoom
-from tests.support.chat_world import command
+from tests.support.chat_world import ARM, command
 
 
 def _turn(name: str, hold: int, *, is_fallback: bool = True) -> Turn:
@@ -21,7 +21,7 @@ def _turn(name: str, hold: int, *, is_fallback: bool = True) -> Turn:
 
 def _run() -> Run:
     turns = [_turn("dear", 3, is_fallback=False), _turn("middle", 2), _turn("cheap", 1)]
-    return Run(command(), turns)
+    return Run(command(), turns, ARM)
 
 
 def _names(run: Run) -> list[str]:

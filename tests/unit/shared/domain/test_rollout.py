@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from shared.domain.ids import UserId
-from shared.domain.rollout import bucket, is_inside
+from shared.domain.rollout import arm_of, bucket, is_inside
 
 
 def test_a_bucket_never_changes() -> None:
@@ -29,3 +29,8 @@ def test_the_share_is_within_half_a_percent_of_what_was_asked_at_100_000_users()
     for percent in (1, 10, 50, 90):
         inside = sum(drawn < percent * 100 for drawn in buckets)
         assert abs(inside / 1_000 - percent) <= 0.5
+
+
+def test_arms_are_named_by_rollout_and_side() -> None:
+    assert arm_of("cloudflare", inside=True) == "cloudflare:inside"
+    assert arm_of("cloudflare", inside=False) == "cloudflare:outside"

@@ -186,6 +186,7 @@ def settlement_of(
         finished_at=request.now,
         latency_ms=7,
         terminal_frame=frame.body if ends else None,
+        failures=int(outcome is AttemptOutcome.FAILED),
     )
 
 

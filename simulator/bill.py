@@ -77,6 +77,10 @@ class Bill:
             row.free_neurons += self._free.take(row.at.date(), produced)
         row.neurons = neurons
 
+    def is_free_used_up(self) -> bool:
+        """Tell whether nothing is left of the neurons that are free today."""
+        return self._free.is_used_up(self._now().date())
+
     def write(self) -> None:
         """Write every state that is only in memory."""
         rows = [self._rows[call_id] for call_id in self._unwritten if call_id in self._rows]

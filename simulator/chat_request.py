@@ -6,11 +6,12 @@ Invariant: only what passed these checks reaches an answer; everything else is a
 
 from dataclasses import dataclass
 
-from simulator.answers import Answer, compose, think_only
-from simulator.control import Mode
+from simulator.answers import Answer, compose, think, think_only
+from simulator.behaviour import Mode
 from simulator.json_values import JsonObject, is_array, is_integer, is_object
 from simulator.refusal import InvalidRequestError
 from simulator.tokens import count_message_tokens
+from simulator.tools import Tool, choose_tool
 
 _THOUGHT_TOKENS = 256
 
@@ -24,12 +25,20 @@ class ChatRequest:
     max_tokens: int | None
     streamed: bool
     response_format: JsonObject | None
+    tool: Tool | None
 
-    def answer(self, mode: Mode) -> Answer:
+    def answer(self, mode: Mode, *, thinks: bool) -> Answer:
         """Return the model's answer."""
         if mode is Mode.EMPTY:
             return think_only(self.max_tokens or _THOUGHT_TOKENS)
-        return compose(self.prompt, self.max_tokens, self.response_format)
+        thoughts = think(self.prompt) if thinks else None
+        return compose(
+            self.prompt,
+            self.max_tokens,
+            self.response_format,
+            thoughts=thoughts,
+            tool=self.tool,
+        )
 
 
 def read_chat(body: JsonObject, default_max_tokens: int | None = None) -> ChatRequest:
@@ -39,30 +48,34 @@ def read_chat(body: JsonObject, default_max_tokens: int | None = None) -> ChatRe
         InvalidRequestError: it cannot be read.
     """
     prompt = body.get("prompt")
-    if isinstance(prompt, str):
-        contents = [prompt]
-    else:
-        contents, prompt = _read_messages(body)
+    read = [("user", prompt)] if isinstance(prompt, str) else _read_messages(body)
+    last_role, last = read[-1]
+    tool = None
+    if body.get("tools"):
+        tool = choose_tool(body, last if last_role == "user" else "")
     wanted = body.get("response_format")
     is_json = is_object(wanted) and wanted.get("type") in {"json_object", "json_schema"}
     return ChatRequest(
-        prompt=prompt,
-        input_tokens=count_message_tokens(contents),
+        prompt=_last_of_user(read),
+        input_tokens=count_message_tokens([content for _, content in read]),
         max_tokens=_max_tokens(body) or default_max_tokens,
         streamed=body.get("stream") is True,
         response_format=wanted if is_object(wanted) and is_json else None,
+        tool=tool,
     )
 
 
-def _read_messages(body: JsonObject) -> tuple[list[str], str]:
-    """Return every message's text, and the last one of the user (else the last one)."""
+def _read_messages(body: JsonObject) -> list[tuple[str, str]]:
+    """Return every message's role and text."""
     messages = body.get("messages")
     if not is_array(messages) or not messages:
         raise InvalidRequestError("messages must be a non-empty array", "messages")
-    read = [_read_message(message) for message in messages]
-    from_user = [content for role, content in read if role == "user"]
-    contents = [content for _, content in read]
-    return contents, (from_user or contents)[-1]
+    return [_read_message(message) for message in messages]
+
+
+def _last_of_user(read: list[tuple[str, str]]) -> str:
+    """Return the user's last message, else the last one."""
+    return next((content for role, content in reversed(read) if role == "user"), read[-1][1])
 
 
 def _read_message(message: object) -> tuple[str, str]:

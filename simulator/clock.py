@@ -4,7 +4,10 @@ Invariant: always UTC-aware. Retirement of models, effective prices and the bill
 it.
 """
 
+import time
 from datetime import UTC, date, datetime, timedelta
+
+_STARTED = time.time() - time.monotonic()
 
 
 class Clock:
@@ -38,6 +41,11 @@ class Clock:
     def today(self) -> date:
         """Return the current UTC day."""
         return self.now().date()
+
+
+def steady_seconds() -> float:
+    """Return the machine's time in seconds since 1970, as of the start: it never falls."""
+    return _STARTED + time.monotonic()
 
 
 def aware(moment: str) -> datetime:

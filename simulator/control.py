@@ -1,98 +1,100 @@
-"""The faults that can be switched on, per provider.
+"""What can be set from outside: how providers and single models behave, and the clock.
 
-Invariant: a draw is no lottery. After n calls a fault of probability P has struck exactly ⌊n·P⌋
-times, so that a test of a share needs few calls.
+Invariant: a change that holds an invalid value changes nothing; what was changed starts anew with
+its first call, and everything else goes on.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
 from decimal import Decimal
-from enum import StrEnum
-from typing import Literal
 
+from simulator.behaviour import (
+    PROVIDERS,
+    Behaviour,
+    InvalidControlError,
+    Plan,
+    Provider,
+    read_behaviour,
+)
 from simulator.clock import Clock
-from simulator.json_values import JsonObject, is_integer, is_number, is_object
+from simulator.conduct import Conduct, Course
+from simulator.json_values import JsonObject
+from simulator.settings import ProviderSettings, default_settings
 
-Provider = Literal["cloudflare", "openai"]
-_PROVIDERS: tuple[Provider, ...] = ("cloudflare", "openai")
-_ROUNDING = 1e-9
-
-
-class Mode(StrEnum):
-    """How a provider behaves."""
-
-    OK = "ok"
-    DOWN = "down"
-    UNAUTHORIZED = "unauthorized"
-    RATE_LIMITED = "rate_limited"
-    NO_CAPACITY = "no_capacity"
-    QUOTA = "quota"
-    RETIRED = "retired"
-    CUT_STREAM = "cut_stream"
-    STALL = "stall"
-    MALFORMED = "malformed"
-    EMPTY = "empty"
+# Cloudflare's pricing page, 2026-08-28.
+_FREE_NEURONS_PER_DAY = Decimal(10_000)
+_NO_ERRORS: Mapping[Provider, Collection[str]] = {}
 
 
-_MODES = frozenset(mode.value for mode in Mode)
+class Courses:
+    """How a provider's calls are treated, model by model."""
 
-
-class InvalidControlError(ValueError):
-    """A control value that cannot be set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """A provider's settings; `tokens_per_second` 0 or None means no limit.
-
-    Only Cloudflare gives neurons away.
-    """
-
-    latency_ms: float = 0
-    tokens_per_second: float | None = None
-    mode: Mode = Mode.OK
-    probability: float = 1.0
-    after_chunks: int = 3
-    free_neurons_per_day: float = 0
-
-    def to_json(self) -> JsonObject:
-        """Return the wire form."""
-        return {
-            "latency_ms": self.latency_ms,
-            "tokens_per_second": self.tokens_per_second,
-            "mode": self.mode.value,
-            "probability": self.probability,
-            "after_chunks": self.after_chunks,
+    def __init__(self, settings: ProviderSettings, errors: Collection[str]) -> None:
+        self.settings = settings
+        provider = settings.provider
+        self._of_all = Course(read_behaviour(settings.own, errors, provider))
+        self._by_model = {
+            model: Course(
+                read_behaviour(settings.of_model(model), errors, f"{provider}.models.{model}")
+            )
+            for model in settings.by_model
         }
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """The provider's own behaviour."""
+        return self._of_all.behaviour
+
+    def of(self, model: str) -> Course:
+        """Return the course of a model's calls."""
+        return self._by_model.get(model, self._of_all)
+
+    def pool(self, model: str) -> str:
+        """Return the name of the pool that a model's calls are taken from."""
+        provider = self.settings.provider
+        return f"{provider}:{model}" if self.settings.has_own_limit(model) else provider
 
 
 class Controls:
-    """Each provider's behaviour, the clock, and the draw of the calls that a fault strikes."""
+    """Both providers' courses, and the clock.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: The time that models and days go by.
+        errors: The names of the errors that each provider can answer with.
+    """
+
+    def __init__(
+        self, clock: Clock, errors: Mapping[Provider, Collection[str]] = _NO_ERRORS
+    ) -> None:
         self._clock = clock
-        self._behaviours: dict[Provider, Behaviour] = {}
-        self._calls: dict[Provider, int] = {}
+        self._errors = errors
+        self._courses: dict[Provider, Courses] = {}
         self.restore()
 
     def restore(self) -> JsonObject:
         """Return to the defaults: both providers well, the machine's clock."""
-        self._behaviours = {provider: Behaviour() for provider in _PROVIDERS}
-        self._calls = {}
+        self._courses = {name: self._course(default_settings(name)) for name in PROVIDERS}
         self._clock.set(None)
         return self.to_json()
 
     def to_json(self) -> JsonObject:
         """Return the wire form."""
-        behaviours: JsonObject = {name: self._behaviours[name].to_json() for name in _PROVIDERS}
-        cloudflare = self._behaviours["cloudflare"]
-        behaviours["cloudflare"] = cloudflare.to_json() | {
-            "free_neurons_per_day": cloudflare.free_neurons_per_day
-        }
-        return behaviours | {"clock": self._clock.set_to}
+        shown: JsonObject = {name: self._courses[name].settings.to_json() for name in PROVIDERS}
+        return shown | {"clock": self._clock.set_to}
+
+    def of(self, provider: Provider) -> Courses:
+        """Return how a provider's calls are treated."""
+        return self._courses[provider]
+
+    def draw(self, provider: Provider, model: str = "") -> Conduct:
+        """Return how the next call of a model is treated."""
+        return self._courses[provider].of(model).next()
 
     def free_neurons_per_day(self) -> Decimal:
         """Return how many neurons of a UTC day Cloudflare gives away."""
-        return Decimal(str(self._behaviours["cloudflare"].free_neurons_per_day))
+        behaviour = self._courses["cloudflare"].behaviour
+        if behaviour.plan is Plan.FREE and not behaviour.free_neurons_per_day:
+            return _FREE_NEURONS_PER_DAY
+        return Decimal(str(behaviour.free_neurons_per_day))
 
     def merge(self, changes: JsonObject | None) -> None:
         """Change what is named and keep the rest; an invalid value changes nothing.
@@ -102,28 +104,20 @@ class Controls:
         """
         if changes is None:
             raise InvalidControlError("the body must be a JSON object")
-        unknown = changes.keys() - {*_PROVIDERS, "clock"}
+        unknown = changes.keys() - {*PROVIDERS, "clock"}
         if unknown:
             raise InvalidControlError(f"unknown: {', '.join(sorted(unknown))}")
-        changed: dict[Provider, Behaviour] = {
-            name: _merge(self._behaviours[name], changes[name], name)
-            for name in _PROVIDERS
+        changed = {
+            name: self._course(self._courses[name].settings.changed(changes[name]))
+            for name in PROVIDERS
             if name in changes
         }
         if "clock" in changes:
             self._set_clock(changes["clock"])
-        self._behaviours |= changed
-        for provider in changed:
-            self._calls[provider] = 0
+        self._courses |= changed
 
-    def draw(self, provider: Provider) -> Behaviour:
-        """Return how the provider behaves for its next call."""
-        behaviour = self._behaviours[provider]
-        before = self._calls.get(provider, 0)
-        self._calls[provider] = before + 1
-        struck_before = int(before * behaviour.probability + _ROUNDING)
-        struck = int((before + 1) * behaviour.probability + _ROUNDING)
-        return behaviour if struck > struck_before else replace(behaviour, mode=Mode.OK)
+    def _course(self, settings: ProviderSettings) -> Courses:
+        return Courses(settings, self._errors.get(settings.provider, ()))
 
     def _set_clock(self, moment: object) -> None:
         if moment is not None and not isinstance(moment, str):
@@ -132,29 +126,3 @@ class Controls:
             self._clock.set(moment)
         except ValueError as error:
             raise InvalidControlError("clock must be an ISO 8601 moment or null") from error
-
-
-def _merge(behaviour: Behaviour, changes: object, provider: Provider) -> Behaviour:
-    if not is_object(changes):
-        raise InvalidControlError(f"{provider} must be an object")
-    for name, value in changes.items():
-        behaviour = _with(behaviour, name, value, provider)
-    return behaviour
-
-
-def _with(behaviour: Behaviour, name: str, value: object, provider: Provider) -> Behaviour:
-    match name:
-        case "latency_ms" if is_number(value) and value >= 0:
-            return replace(behaviour, latency_ms=value)
-        case "tokens_per_second" if value is None or (is_number(value) and value >= 0):
-            return replace(behaviour, tokens_per_second=value)
-        case "mode" if isinstance(value, str) and value in _MODES:
-            return replace(behaviour, mode=Mode(value))
-        case "probability" if is_number(value) and 0 <= value <= 1:
-            return replace(behaviour, probability=value)
-        case "after_chunks" if is_integer(value) and value >= 0:
-            return replace(behaviour, after_chunks=value)
-        case "free_neurons_per_day" if provider == "cloudflare" and is_number(value) and value >= 0:
-            return replace(behaviour, free_neurons_per_day=value)
-        case _:
-            raise InvalidControlError(f"{provider}.{name} cannot be {value!r}")

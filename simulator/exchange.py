@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-Scope = MutableMapping[str, object]
+from simulator.connection import Scope, reset_connection
+
 Message = MutableMapping[str, object]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -31,6 +32,7 @@ class Exchange:
     query: dict[str, str]
     headers: dict[bytes, bytes]
     body: bytes
+    scope: Scope
     receive: Receive
     send: Send
     answer_headers: Headers = field(default_factory=list[tuple[bytes, bytes]])
@@ -63,6 +65,11 @@ class Exchange:
         """Send the last events and end the stream."""
         await self.send({"type": "http.response.body", "body": events})
 
+    async def reset(self) -> None:
+        """Reset the connection without an answer."""
+        reset_connection(self.scope)
+        await self.client_left(None)
+
     async def client_left(self, within_seconds: float | None) -> bool:
         """Wait, and tell whether the client left meanwhile; None waits until it does."""
         try:
@@ -88,6 +95,7 @@ async def read_exchange(scope: Scope, receive: Receive, send: Send) -> Exchange:
         else {},
         headers=dict(headers) if _is_headers(headers) else {},
         body=await _read_body(receive),
+        scope=scope,
         receive=receive,
         send=send,
     )

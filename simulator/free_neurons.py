@@ -38,6 +38,10 @@ class FreeNeurons:
         self._taken_by_day[day] += free
         return free
 
+    def is_used_up(self, day: date) -> bool:
+        """Tell whether nothing is left of a day's free neurons."""
+        return self._taken_by_day[day] >= self._per_day()
+
     def forget(self) -> None:
         """Let every day begin anew."""
         self._taken_by_day.clear()

@@ -12,9 +12,14 @@ import uvicorn
 
 from simulator.app import App
 from simulator.bill import Bill
-from simulator.clock import Clock
+from simulator.clock import Clock, steady_seconds
+from simulator.cloudflare import known_errors as cloudflare_errors
+from simulator.connection import Protocol
 from simulator.control import Controls
+from simulator.openai_api import known_errors as openai_errors
 from simulator.prices import read_prices
+from simulator.rate_limit import RateLimiter
+from simulator.request_log import RequestLog
 from simulator.simulation import Simulation
 
 DEFAULT_PRICES = Path(__file__).resolve().parent.parent / "prices"
@@ -47,12 +52,21 @@ def build(home: Path, prices: Path) -> Simulation:
         FileNotFoundError: `prices` holds no price rows.
     """
     clock = Clock()
-    controls = Controls(clock)
+    controls = Controls(
+        clock,
+        {
+            "cloudflare": cloudflare_errors.KNOWN_ERRORS.keys(),
+            "openai": openai_errors.KNOWN_ERRORS.keys(),
+        },
+    )
     return Simulation(
         prices=read_prices(prices),
         controls=controls,
         bill=Bill(home, clock.now, controls.free_neurons_per_day),
         clock=clock,
+        limiter=RateLimiter(),
+        requests=RequestLog(),
+        now=steady_seconds,
     )
 
 
@@ -63,7 +77,7 @@ def server_config(app: App, host: str = "127.0.0.1", port: int = 0) -> uvicorn.C
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from simulator.answers import Answer
+from simulator.behaviour import Mode
 from simulator.bill import Charge
-from simulator.control import Behaviour, Mode
+from simulator.conduct import Conduct
 from simulator.exchange import Exchange
 
 _PIECES_PER_WRITE = 32
 _SHORTEST_WAIT_SECONDS = 0.01
 _BROKEN_EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"\n\n'
-_BREAKING = frozenset({Mode.CUT_STREAM, Mode.STALL, Mode.MALFORMED})
+_BREAKING = frozenset({Mode.CUT_STREAM, Mode.STALL, Mode.MALFORMED, Mode.ERROR_IN_STREAM})
 
 
 class Dialect(Protocol):
@@ -26,8 +27,16 @@ class Dialect(Protocol):
         """Return the events before the first token."""
         ...
 
+    def thought(self, piece: str) -> bytes:
+        """Return the event of one token that was thought; blank where thoughts are not shown."""
+        ...
+
     def token(self, piece: str) -> bytes:
         """Return the event of one token."""
+        ...
+
+    def failure(self, error: str | None) -> bytes:
+        """Return the event of an error in the middle; None for the usual one."""
         ...
 
     def closing(self, answer: Answer, charge: Charge) -> bytes:
@@ -60,21 +69,21 @@ async def stream_answer(
     dialect: Dialect,
     answer: Answer,
     charge: Charge,
-    behaviour: Behaviour,
+    conduct: Conduct,
 ) -> None:
     """Stream an answer; returns soon after the client left."""
-    breaks = behaviour.mode in _BREAKING
-    pieces = answer.pieces[: behaviour.after_chunks] if breaks else answer.pieces
-    if behaviour.latency_ms and await exchange.client_left(0):
+    events = _events(dialect, answer)
+    breaks = conduct.mode in _BREAKING
+    if breaks:
+        events = _before_the_break(events, conduct.after_chunks)
+    if conduct.latency_seconds and await exchange.client_left(0):
         return
     await exchange.start_events()
     completed = False
     try:
-        if answer.hidden_tokens:
-            charge.produced(answer.hidden_tokens)
-        if await _send_pieces(exchange, dialect, pieces, charge, behaviour):
+        if await _send(exchange, dialect.opening(), events, charge, conduct.tokens_per_second):
             if breaks:
-                await _break_off(exchange, behaviour.mode)
+                await _break_off(exchange, dialect, conduct)
                 return
             completed = True
     finally:
@@ -84,35 +93,53 @@ async def stream_answer(
         await exchange.finish(dialect.closing(answer, charge))
 
 
-async def _send_pieces(
+def _events(dialect: Dialect, answer: Answer) -> list[bytes]:
+    """Return one event per token; blank for those that are not shown."""
+    tokens = list(map(dialect.token, answer.pieces))
+    return [*map(dialect.thought, answer.thoughts), *tokens] if answer.thoughts else tokens
+
+
+def _before_the_break(events: list[bytes], chunks: int) -> list[bytes]:
+    """Return the events up to and with as many visible ones."""
+    kept: list[bytes] = []
+    for event in events:
+        if chunks <= 0:
+            break
+        kept.append(event)
+        chunks -= bool(event)
+    return kept
+
+
+async def _send(
     exchange: Exchange,
-    dialect: Dialect,
-    pieces: list[str],
+    pending: bytes,
+    events: list[bytes],
     charge: Charge,
-    behaviour: Behaviour,
+    tokens_per_second: float,
 ) -> bool:
-    """Send every piece; False when the client left before the last."""
-    pace = _Pace(behaviour.tokens_per_second or 0, asyncio.get_running_loop().time())
-    pending = dialect.opening()
+    """Send what is pending and every event; False when the client left before the last."""
+    pace = _Pace(tokens_per_second, asyncio.get_running_loop().time())
     sent = 0
-    while sent < len(pieces):
-        allowed = min(pace.allowed(sent), len(pieces))
+    while sent < len(events):
+        allowed = min(pace.allowed(sent), len(events))
         if allowed > sent:
             charge.produced(allowed)
-            await exchange.write(pending + b"".join(map(dialect.token, pieces[sent:allowed])))
+            await exchange.write(pending + b"".join(events[sent:allowed]))
             pending, sent = b"", allowed
-        if sent < len(pieces) and await exchange.client_left(pace.wait_seconds(sent)):
+        if sent < len(events) and await exchange.client_left(pace.wait_seconds(sent)):
             return False
     if pending:
         await exchange.write(pending)
     return True
 
 
-async def _break_off(exchange: Exchange, mode: Mode) -> None:
-    match mode:
+async def _break_off(exchange: Exchange, dialect: Dialect, conduct: Conduct) -> None:
+    match conduct.mode:
         case Mode.STALL:
             await exchange.client_left(None)
         case Mode.MALFORMED:
             await exchange.finish(_BROKEN_EVENT)
+        case Mode.ERROR_IN_STREAM:
+            await exchange.finish(dialect.failure(conduct.error))
         case _:
             await exchange.finish()

@@ -15,9 +15,12 @@ _TOKENS_PER_MESSAGE = 4
 
 def count_tokens(text: str) -> int:
     """Return the number of tokens of a text."""
-    return sum(
-        (len(word) + _CHARACTERS_PER_TOKEN - 1) // _CHARACTERS_PER_TOKEN for word in text.split()
-    )
+    return sum(map(word_tokens, text.split()))
+
+
+def word_tokens(word: str) -> int:
+    """Return the number of tokens of a single word."""
+    return (len(word) + _CHARACTERS_PER_TOKEN - 1) // _CHARACTERS_PER_TOKEN
 
 
 def split_tokens(text: str) -> list[str]:

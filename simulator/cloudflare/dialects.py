@@ -1,7 +1,5 @@
-"""Cloudflare's result shapes and its two streaming dialects.
+"""Cloudflare's two streaming dialects, and its usage objects.
 
-Which one a model speaks is a fact about the model: llama and its like answer natively, gemma, glm,
-qwen, gpt-oss and kimi like OpenAI, and some llamas answer in both shapes at once.
 Invariant: usage is what the bill says; the native dialect never names neurons.
 """
 
@@ -9,33 +7,20 @@ import orjson
 
 from simulator.answers import Answer
 from simulator.bill import Charge
+from simulator.cloudflare.known_errors import KNOWN_ERRORS
+from simulator.cloudflare.models import reasoning_field, reported_model
+from simulator.cloudflare.tool_calls import flat_call, openai_call
 from simulator.json_values import JsonObject
 from simulator.prices import Price
 
-_OPENAI_LIKE = ("gemma", "glm", "qwen", "qwq", "gpt-oss", "kimi")
-_BOTH_SHAPES = ("llama-3.1-8b-instruct-fast", "llama-3.1-8b-instruct-fp8-fast", "llama-4-scout")
 _DONE = b"data: [DONE]\n\n"
+_DELTA = b'[{"index":0,"delta":{'
+_CONTENT = b'"content":'
+_ARGUMENTS = b'"tool_calls":[{"index":0,"function":{"arguments":'
 _AFTER_TOKEN = (
     b',"reasoning_content":null},"finish_reason":null,"logprobs":null,"matched_stop":null}]'
 )
 _PADDING = "abcdefghijklmnop"
-
-
-def speaks_openai(model: str) -> bool:
-    """Tell whether a model answers in the OpenAI-like shape."""
-    return any(family in model for family in _OPENAI_LIKE)
-
-
-def answers_in_both_shapes(model: str) -> bool:
-    """Tell whether a model's whole answers carry `choices` and `response`."""
-    return any(name in model for name in _BOTH_SHAPES)
-
-
-def reported_model(model: str) -> str:
-    """Return the id a reply names, which differs from the requested one for some models."""
-    if "gemma-4" in model:
-        return f"{model}-external"
-    return "@cf/meta/llama-3.1-8b-fast-v2" if "llama-3.1-8b" in model else model
 
 
 def token_usage(input_tokens: int, output_tokens: int) -> JsonObject:
@@ -55,28 +40,46 @@ def priced_usage(price: Price, input_tokens: int, output_tokens: int) -> JsonObj
 
 
 class NativeStream:
-    """`response` chunks, then one with usage."""
+    """`response` chunks, then one with usage; a tool is called in one chunk."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
 
     def opening(self) -> bytes:
         """Return the events before the first token: none."""
         return b""
 
+    def thought(self, piece: str) -> bytes:
+        """Return nothing: thoughts are not shown."""
+        del piece
+        return b""
+
     def token(self, piece: str) -> bytes:
         """Return the event of one token."""
+        if self._answer.tool:
+            return b""
         padding = _PADDING[len(piece) :]
         return b"data: " + orjson.dumps({"response": piece, "p": padding}) + b"\n\n"
 
+    def failure(self, error: str | None) -> bytes:
+        """Return the event of an error in the middle."""
+        return error_event(error)
+
     def closing(self, answer: Answer, charge: Charge) -> bytes:
-        """Return an empty chunk, the usage and the terminator."""
+        """Return the tool that is called, an empty chunk, the usage and the terminator."""
         usage = token_usage(charge.input_tokens, answer.output_tokens)
-        last = orjson.dumps({"response": "", "usage": usage})
-        return b'data: {"response":""}\n\ndata: ' + last + b"\n\n" + _DONE
+        calls = flat_call(answer)
+        called = _event({"response": "", "tool_calls": calls, "p": _PADDING}) if calls else b""
+        last = _event({"response": "", "usage": usage})
+        return called + b'data: {"response":""}\n\n' + last + _DONE
 
 
 class OpenaiLikeStream:
     """Chunks whose usage is an increment, then a cumulative one without `choices`."""
 
-    def __init__(self, stream_id: str, created: int, price: Price, input_tokens: int) -> None:
+    def __init__(
+        self, stream_id: str, created: int, price: Price, input_tokens: int, answer: Answer
+    ) -> None:
         shared = {
             "id": stream_id,
             "object": "chat.completion.chunk",
@@ -85,18 +88,32 @@ class OpenaiLikeStream:
         }
         self._price = price
         self._input_tokens = input_tokens
+        self._answer = answer
         self._head = b"data: " + orjson.dumps(shared)[:-1] + b',"choices":'
-        self._token_head = self._head + b'[{"index":0,"delta":{"content":'
-        self._token_tail = _AFTER_TOKEN + self._tail(0, 1)
+        delta, after = (_ARGUMENTS, b"}}]") if answer.tool else (_CONTENT, b"")
+        self._token_head = self._head + _DELTA + delta
+        self._token_tail = after + _AFTER_TOKEN + self._tail(0, 1)
 
     def opening(self) -> bytes:
         """Return the chunk with the role, which carries the prompt's usage."""
         delta: JsonObject = {"role": "assistant", "content": "", "reasoning_content": None}
+        if self._answer.tool:
+            call = openai_call(self._answer, arguments="")
+            delta["tool_calls"] = [{"index": 0} | call]
         return self._head + orjson.dumps([_choice(delta, None)]) + self._tail(self._input_tokens, 0)
+
+    def thought(self, piece: str) -> bytes:
+        """Return the chunk of one token that was thought."""
+        delta: JsonObject = {reasoning_field(self._price.model): piece}
+        return self._head + orjson.dumps([_choice(delta, None)]) + self._tail(0, 1)
 
     def token(self, piece: str) -> bytes:
         """Return the chunk of one token."""
         return self._token_head + orjson.dumps(piece) + self._token_tail
+
+    def failure(self, error: str | None) -> bytes:
+        """Return the event of an error in the middle."""
+        return error_event(error)
 
     def closing(self, answer: Answer, charge: Charge) -> bytes:
         """Return the finish, a chunk without choices, the cumulative usage and the terminator."""
@@ -104,14 +121,23 @@ class OpenaiLikeStream:
         usage = priced_usage(self._price, charge.input_tokens, answer.output_tokens)
         events = [
             self._head + finish + self._tail(0, 0),
-            self._head + b"[]" + self._tail(0, answer.hidden_tokens),
-            b"data: " + orjson.dumps({"response": "", "usage": usage}) + b"\n\n",
+            self._head + b"[]" + self._tail(0, 0),
+            _event({"response": "", "usage": usage}),
         ]
         return b"".join(events) + _DONE
 
     def _tail(self, input_tokens: int, output_tokens: int) -> bytes:
         usage = priced_usage(self._price, input_tokens, output_tokens)
         return b',"p":"pad","usage":' + orjson.dumps(usage) + b"}\n\n"
+
+
+def error_event(error: str | None) -> bytes:
+    """Return the event of an error in the middle of a stream; by default capacity ran out."""
+    return _event(KNOWN_ERRORS[error or "3040"].in_stream())
+
+
+def _event(value: JsonObject) -> bytes:
+    return b"data: " + orjson.dumps(value) + b"\n\n"
 
 
 def _choice(delta: JsonObject, finish_reason: str | None) -> JsonObject:

@@ -7,16 +7,16 @@ bge-m3 pads every text of a call to the longest: its limit of 60,000 tokens is c
 from dataclasses import dataclass
 
 from simulator.answers import Answer
+from simulator.behaviour import Mode
 from simulator.bill import Charge
 from simulator.cloudflare import errors
 from simulator.cloudflare.dialects import priced_usage
 from simulator.cloudflare.envelope import send_result
-from simulator.control import Mode
 from simulator.exchange import Exchange
 from simulator.json_values import JsonObject, is_text_array
 from simulator.prices import Price
 from simulator.refusal import InvalidRequestError
-from simulator.sending import compute
+from simulator.sending import compute, keep_silent
 from simulator.simulation import ModelCall
 from simulator.tokens import count_tokens
 from simulator.vectors import embed
@@ -40,9 +40,12 @@ class _Texts:
 async def run_embeddings(exchange: Exchange, call: ModelCall, body: JsonObject) -> None:
     """Answer one embedding call."""
     request = _read(body, call.price)
+    if call.conduct.mode is Mode.SILENT:
+        await keep_silent(exchange, streamed=False)
+        return
     charge = call.charge(request.input_tokens)
-    await compute(_NOTHING, charge, call.behaviour)
-    texts = [] if call.behaviour.mode is Mode.EMPTY else request.texts
+    await compute(_NOTHING, charge, call.conduct)
+    texts = [] if call.conduct.mode is Mode.EMPTY else request.texts
     dimensions = call.price.dimensions or _DEFAULT_DIMENSIONS
     vectors = [embed(text, dimensions) for text in texts]
     result: JsonObject = {"shape": [len(vectors), dimensions], "data": vectors}

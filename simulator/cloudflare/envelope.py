@@ -22,4 +22,4 @@ async def send_result(
     """Send a result that is on the bill already, with its neurons in a header."""
     neurons = decimal_string(charge.neurons) if charge.neurons is not None else "0"
     exchange.answer_headers.append((b"cf-ai-neurons", neurons.encode()))
-    await send_whole(exchange, succeed(result), call.behaviour)
+    await send_whole(exchange, succeed(result), call.conduct)

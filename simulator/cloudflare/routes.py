@@ -3,22 +3,20 @@
 Invariant: each answer carries a `cf-ray` of its own, and it is the request id on the bill.
 """
 
-import asyncio
 import os
 
 from simulator.cloudflare import errors
 from simulator.cloudflare.catalogue import search_models
-from simulator.cloudflare.chat import run_chat
-from simulator.cloudflare.embeddings import run_embeddings
+from simulator.cloudflare.running import Run, run_model
 from simulator.exchange import Exchange
-from simulator.json_values import JsonObject, decode_object
-from simulator.prices import Price
+from simulator.json_values import decode_object, is_object
 from simulator.refusal import InvalidRequestError, RefusalError
-from simulator.simulation import ModelCall, Simulation
+from simulator.simulation import Simulation
 
 PREFIX = "/client/v4/accounts/"
-_RUN = "ai/run/"
+_RUN = "ai/run"
 _SEARCH = "ai/models/search"
+_GATEWAY = b"cf-aig-gateway-id"
 
 
 async def answer_cloudflare(exchange: Exchange, simulation: Simulation) -> None:
@@ -39,48 +37,24 @@ async def _route(exchange: Exchange, simulation: Simulation, request_id: str) ->
     _, _, rest = exchange.path.removeprefix(PREFIX).partition("/")
     if exchange.method == "GET" and rest == _SEARCH:
         await search_models(exchange, simulation)
-    elif exchange.method == "POST" and rest.startswith(_RUN):
-        await _run(exchange, simulation, rest.removeprefix(_RUN), request_id)
+    elif exchange.method == "POST" and rest.startswith(_RUN + "/"):
+        model = rest.removeprefix(_RUN + "/")
+        await run_model(exchange, simulation, Run(request_id, model, decode_object(exchange.body)))
+    elif exchange.method == "POST" and rest == _RUN:
+        await run_model(exchange, simulation, _read_run(exchange, request_id))
     else:
         raise errors.no_route()
 
 
-async def _run(exchange: Exchange, simulation: Simulation, model: str, request_id: str) -> None:
-    behaviour = simulation.controls.draw("cloudflare")
-    if behaviour.latency_ms:
-        await asyncio.sleep(behaviour.latency_ms / 1000)
-    today = simulation.clock.today()
-    price = simulation.prices.find("cloudflare", model, today)
-    if price is None:
-        raise errors.unknown_model(model)
-    if refusal := errors.fault(behaviour.mode, price, today):
-        raise refusal
-    if price.is_retired(today):
-        raise errors.retired(price, today)
-    body = _read_body(exchange)
-    await _answer(exchange, ModelCall(simulation, request_id, price, behaviour), body)
-
-
-async def _answer(exchange: Exchange, call: ModelCall, body: JsonObject) -> None:
-    price: Price = call.price
-    match price.kind:
-        case "chat":
-            await run_chat(exchange, call, body)
-        case "embedding":
-            await run_embeddings(exchange, call, body)
-        case _:
-            raise errors.unknown_model(price.model)
-
-
-def _read_body(exchange: Exchange) -> JsonObject:
-    if exchange.query.get("queueRequest") == "true":
-        raise errors.failure(400, 5006, "AiError: Error: this model takes no queued requests")
-    body = decode_object(exchange.body)
-    if body is None:
-        raise errors.failure(
-            400, 3003, "AiError: Incomplete request: the body must be a JSON object"
-        )
-    return body
+def _read_run(exchange: Exchange, request_id: str) -> Run:
+    """Read the newer form, which names the model in its body and goes through a gateway."""
+    body = decode_object(exchange.body) or {}
+    model, given = body.get("model"), body.get("input")
+    if not isinstance(model, str) or not is_object(given):
+        raise errors.failure("3003", "AiError: Incomplete request: missing model or input")
+    if model.startswith("@cf/") and _GATEWAY not in exchange.headers:
+        raise errors.failure("3003", "AiError: Incomplete request: missing cf-aig-gateway-id")
+    return Run(request_id, model, given)
 
 
 async def _refuse(exchange: Exchange, refusal: RefusalError) -> None:

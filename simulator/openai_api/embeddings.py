@@ -8,12 +8,12 @@ import base64
 from dataclasses import dataclass
 
 from simulator.answers import Answer
-from simulator.control import Mode
+from simulator.behaviour import Mode
 from simulator.exchange import Exchange
 from simulator.json_values import JsonObject, is_array, is_integer
 from simulator.prices import Price
 from simulator.refusal import InvalidRequestError
-from simulator.sending import compute, send_whole
+from simulator.sending import compute, keep_silent, send_whole
 from simulator.simulation import ModelCall
 from simulator.tokens import count_tokens
 from simulator.vectors import Vector, embed
@@ -36,9 +36,12 @@ async def run_embeddings(exchange: Exchange, call: ModelCall, body: JsonObject) 
     items = _read_items(body)
     dimensions = _read_dimensions(body, call.price)
     is_base64 = _read_is_base64(body)
+    if call.conduct.mode is Mode.SILENT:
+        await keep_silent(exchange, streamed=False)
+        return
     charge = call.charge(sum(item.tokens for item in items))
-    await compute(_NOTHING, charge, call.behaviour)
-    answered = [] if call.behaviour.mode is Mode.EMPTY else items
+    await compute(_NOTHING, charge, call.conduct)
+    answered = [] if call.conduct.mode is Mode.EMPTY else items
     vectors = [embed(item.text, dimensions) for item in answered]
     data = [
         {
@@ -50,7 +53,7 @@ async def run_embeddings(exchange: Exchange, call: ModelCall, body: JsonObject) 
     ]
     usage = {"prompt_tokens": charge.input_tokens, "total_tokens": charge.input_tokens}
     answer = {"object": "list", "data": data, "model": call.model, "usage": usage}
-    await send_whole(exchange, answer, call.behaviour)
+    await send_whole(exchange, answer, call.conduct)
 
 
 def _read_items(body: JsonObject) -> list[_Item]:

@@ -5,16 +5,19 @@ Invariant: each answer carries an `x-request-id` of its own, and it is the reque
 
 import asyncio
 import os
+from dataclasses import dataclass
 
+from simulator.behaviour import Mode
 from simulator.exchange import Exchange, Headers
 from simulator.json_values import JsonObject, decode_object
 from simulator.openai_api import errors
 from simulator.openai_api.catalogue import list_models, show_model
 from simulator.openai_api.chat import run_chat
 from simulator.openai_api.embeddings import run_embeddings
+from simulator.openai_api.rate_headers import UNLIMITED, rate_headers
 from simulator.prices import Price
 from simulator.refusal import InvalidRequestError, RefusalError
-from simulator.simulation import ModelCall, Simulation
+from simulator.simulation import Arrival, ModelCall, Simulation
 
 PREFIX = "/v1/"
 _MODELS = "/v1/models"
@@ -23,13 +26,16 @@ _FIXED_HEADERS: Headers = [
     (b"openai-processing-ms", b"5"),
     (b"openai-version", b"2020-10-01"),
     (b"openai-organization", b"simulator"),
-    (b"x-ratelimit-limit-requests", b"10000"),
-    (b"x-ratelimit-limit-tokens", b"10000000"),
-    (b"x-ratelimit-remaining-requests", b"9999"),
-    (b"x-ratelimit-remaining-tokens", b"9999900"),
-    (b"x-ratelimit-reset-requests", b"6ms"),
-    (b"x-ratelimit-reset-tokens", b"1ms"),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of which model; no model if none was named."""
+
+    request_id: str
+    model: str
+    body: JsonObject
 
 
 async def answer_openai(exchange: Exchange, simulation: Simulation) -> None:
@@ -59,17 +65,35 @@ async def _route(exchange: Exchange, simulation: Simulation, request_id: str) ->
 
 
 async def _run(exchange: Exchange, simulation: Simulation, request_id: str) -> None:
-    behaviour = simulation.controls.draw("openai")
-    if behaviour.latency_ms:
-        await asyncio.sleep(behaviour.latency_ms / 1000)
     body = decode_object(exchange.body)
     model = body.get("model") if body is not None else None
-    if body is None or not isinstance(model, str):
+    name = model if isinstance(model, str) else ""
+    arrival = simulation.arrive("openai", name, body)
+    exchange.answer_headers.extend(rate_headers(arrival.verdict) if arrival.verdict else UNLIMITED)
+    try:
+        await _answer_arrived(exchange, simulation, _Asked(request_id, name, body or {}), arrival)
+    except (InvalidRequestError, RefusalError):
+        arrival.calls.refused += 1
+        raise
+
+
+async def _answer_arrived(
+    exchange: Exchange, simulation: Simulation, asked: _Asked, arrival: Arrival
+) -> None:
+    conduct = arrival.conduct
+    if conduct.latency_seconds:
+        await asyncio.sleep(conduct.latency_seconds)
+    if conduct.mode is Mode.RESET:
+        await exchange.reset()
+        return
+    if arrival.verdict and (exceeded := arrival.verdict.exceeded):
+        raise errors.over_rate(asked.model, exceeded)
+    if not asked.model:
         raise InvalidRequestError("the body must be a JSON object with a model", "model")
-    if refusal := errors.fault(behaviour.mode, model):
+    if refusal := errors.fault(conduct, asked.model):
         raise refusal
-    price = _find(simulation, model, _KIND_BY_PATH[exchange.path])
-    await _answer(exchange, ModelCall(simulation, request_id, price, behaviour), body)
+    price = _find(simulation, asked.model, _KIND_BY_PATH[exchange.path])
+    await _answer(exchange, ModelCall(simulation, asked.request_id, price, conduct), asked.body)
 
 
 def _find(simulation: Simulation, model: str, kind: str) -> Price:

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 import httpx
 from pydantic import BaseModel
 
+from shared.domain.provider_calls import OptionValue
 from shared.domain.usage import TokenUsage
 from shared.providers.limits import TimeLimits
 from shared.providers.registry import Providers, build_providers
 from shared.settings import CloudflareSettings, OpenAISettings
 
+NO_THINKING: dict[str, OptionValue] = {
+    "reasoning_effort": "none",
+    "chat_template_kwargs.enable_thinking": False,
+}
 LIMITS = TimeLimits(connect=2.0, first_token=0.5, between_tokens=0.3, total=1.5)
 
 

@@ -20,6 +20,11 @@ _DEFAULTS = {
     "mode": "ok",
     "probability": 1.0,
     "after_chunks": 3,
+    "error": None,
+    "seed": 0,
+    "requests_per_minute": None,
+    "tokens_per_minute": None,
+    "models": {},
 }
 
 
@@ -90,7 +95,7 @@ async def test_control_merges_and_restores(simulator: Simulator) -> None:
     await simulator.set("openai", latency_ms=5)
     changed = (await simulator.http.put("/_control", json={"openai": {"mode": "down"}})).json()
     assert changed["openai"] == _DEFAULTS | {"latency_ms": 5, "mode": "down"}
-    cloudflare = _DEFAULTS | {"free_neurons_per_day": 0}
+    cloudflare = _DEFAULTS | {"free_neurons_per_day": 0, "plan": "paid", "queue_ms": 200}
     assert changed["cloudflare"] == cloudflare
     restored = (await simulator.http.delete("/_control")).json()
     assert restored == {"cloudflare": cloudflare, "openai": _DEFAULTS, "clock": None}

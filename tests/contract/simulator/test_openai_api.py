@@ -33,7 +33,11 @@ async def test_a_completion_reports_what_is_billed(simulator: Simulator) -> None
 
 async def test_a_stream_ends_with_the_usage_chunk(simulator: Simulator) -> None:
     stream = await simulator.openai.chat.completions.create(
-        model=_MODEL, messages=_MESSAGES, stream=True, stream_options={"include_usage": True}
+        model=_MODEL,
+        messages=_MESSAGES,
+        reasoning_effort="none",
+        stream=True,
+        stream_options={"include_usage": True},
     )
     chunks: list[ChatCompletionChunk] = [chunk async for chunk in stream]
     tokens = [

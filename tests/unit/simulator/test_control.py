@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.clock import Clock
-from simulator.control import Controls, InvalidControlError, Mode
+from simulator.behaviour import InvalidControlError, Mode
+from simulator.control import Controls
 from simulator.json_values import JsonObject
 
 

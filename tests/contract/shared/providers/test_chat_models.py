@@ -19,7 +19,7 @@ from shared.domain.usage import NO_USAGE
 from shared.ports.providers import ChatModel
 from shared.providers.registry import Providers
 from tests.support.fake_providers import BreaksOff, ChatStep, Hangs, Refuses, ScriptedChatModel
-from tests.support.local_providers import SimulatorClient
+from tests.support.local_providers import NO_THINKING, SimulatorClient
 
 _OVER_RATE = ProviderFailure("3021", "over the rate", FailureAction.BACK_OFF)
 _FAKE_STEP_BY_MODE: dict[str, ChatStep] = {
@@ -42,7 +42,7 @@ class ChatRig:
 
 def _call(model: str) -> ChatCall:
     messages = [ChatMessage("system", "Be brief."), ChatMessage("user", "Say hello, please.")]
-    return ChatCall(AttemptId("att_1"), model, messages, 256)
+    return ChatCall(AttemptId("att_1"), model, messages, 256, options=NO_THINKING)
 
 
 def _fake_rig() -> ChatRig:

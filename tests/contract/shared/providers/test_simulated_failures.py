@@ -15,7 +15,7 @@ from shared.domain.ids import AttemptId
 from shared.domain.provider_calls import ChatCall, ChatFinished, ChatMessage
 from shared.domain.usage import TokenUsage
 from shared.providers.registry import Providers
-from tests.support.local_providers import SimulatorClient
+from tests.support.local_providers import NO_THINKING, SimulatorClient
 
 _NATIVE = (CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast")
 _OPENAI_LIKE = (CLOUDFLARE, "@cf/google/gemma-4-26b-a4b-it")
@@ -30,7 +30,8 @@ _PROMPT = "Tell me about naïve queues — and gates."
 
 
 def _call(model: str) -> ChatCall:
-    return ChatCall(AttemptId("att_1"), model, [ChatMessage("user", _PROMPT)], 256)
+    messages = [ChatMessage("user", _PROMPT)]
+    return ChatCall(AttemptId("att_1"), model, messages, 256, options=NO_THINKING)
 
 
 async def _failure(providers: Providers, provider: Provider, model: str) -> ProviderFailure:

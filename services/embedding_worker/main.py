@@ -35,8 +35,7 @@ from shared.domain.routing import (
 )
 from shared.messages.commands import EmbedTexts
 from shared.messaging.declaration import is_declared
-from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
-from shared.messaging.rounds import Refresh
+from shared.messaging.followed_rollout import follow_cloudflare
 from shared.messaging.ticking import Ticker, start_rounds
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
@@ -62,6 +61,7 @@ from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
+from shared.settings import RoutingSettings
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _INDEX_PERIOD = timedelta(seconds=2)
@@ -136,15 +136,11 @@ async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
 async def run(settings: Settings, adapters: Adapters) -> None:
     """Work until SIGTERM."""
     clock, ids = SystemClock(), RandomIds()
-    table = load_routing_table(settings.routing.routing)
-    prices = load_price_book(settings.routing.prices)
-    check_prices(table, prices, clock.now())
-    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    table, prices = _load_routing(settings.routing, clock)
     identity = Identity(
         ids.new(settings.process.name), timedelta(seconds=settings.process.lease_seconds)
     )
-    rollout = FollowedRollout(adapters.rollouts, cloudflare_rollout(settings.routing.rollout))
-    await until_there({"rollout": rollout.is_read})
+    rollout = await follow_cloudflare(adapters.rollouts, settings.routing.rollout)
     connections = await Connections.open(settings.broker, settings.process)
     worker = WorkerProcess(
         connections,
@@ -169,11 +165,17 @@ async def run(settings: Settings, adapters: Adapters) -> None:
     subscribe(worker, EmbedJob(ports, route, BatchAttempt(ports, identity)))
     index = IndexVectors(adapters.vectors, lambda: worker.in_flight.is_empty)
     rounds = start_rounds(_keep_indexing(index, identity.worker), "vector-index")
-    refreshes = [Refresh("rollout", rollout.refresh)]
-    await worker.serve(adapters.database_answers, Metrics(), refreshes)
+    await worker.serve(adapters.database_answers, Metrics(), [rollout.refreshed()])
     rounds.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await rounds
+
+
+def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable, PriceBook]:
+    table, prices = load_routing_table(settings.routing), load_price_book(settings.prices)
+    check_prices(table, prices, clock.now())
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    return table, prices
 
 
 async def work(settings: Settings) -> None:

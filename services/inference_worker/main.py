@@ -17,12 +17,12 @@ from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
 from shared.domain.catalog import Operation, Provider
 from shared.domain.price_check import check_routed_prices
+from shared.domain.pricing import PriceBook
 from shared.domain.rollout import CLOUDFLARE_ROLLOUT, arm_of, is_inside
 from shared.domain.routing import Routed, RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
 from shared.messaging.declaration import is_declared
-from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
-from shared.messaging.rounds import Refresh
+from shared.messaging.followed_rollout import follow_cloudflare
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
@@ -35,6 +35,7 @@ from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.schema import is_migrated
+from shared.ports.clock import Clock
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import ChatModel
@@ -43,6 +44,7 @@ from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
+from shared.settings import RoutingSettings
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 
@@ -94,13 +96,9 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
 async def run(settings: Settings, ports: Ports) -> None:
     """Work until SIGTERM."""
     clock, ids = SystemClock(), RandomIds()
-    table = load_routing_table(settings.routing.routing)
-    prices = load_price_book(settings.routing.prices)
-    check_prices(table, prices, clock.now())
-    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    table, prices = _load_routing(settings.routing, clock)
     worker_id = ids.new(settings.process.name)
-    rollout = FollowedRollout(ports.rollouts, cloudflare_rollout(settings.routing.rollout))
-    await until_there({"rollout": rollout.is_read})
+    rollout = await follow_cloudflare(ports.rollouts, settings.routing.rollout)
     connections = await Connections.open(settings.broker, settings.process)
     worker = WorkerProcess(
         connections,
@@ -123,8 +121,14 @@ async def run(settings: Settings, ports: Ports) -> None:
         lease,
     )
     subscribe(worker, complete_chat)
-    refreshes = [Refresh("rollout", rollout.refresh)]
-    await worker.serve(ports.database_answers, Metrics(), refreshes)
+    await worker.serve(ports.database_answers, Metrics(), [rollout.refreshed()])
+
+
+def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable, PriceBook]:
+    table, prices = load_routing_table(settings.routing), load_price_book(settings.prices)
+    check_prices(table, prices, clock.now())
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    return table, prices
 
 
 async def work(settings: Settings) -> None:

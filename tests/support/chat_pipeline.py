@@ -26,8 +26,7 @@ from shared.domain.jobs import JobStatus
 from shared.domain.pricing import PriceBook
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
-from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
-from shared.messaging.rounds import Refresh
+from shared.messaging.followed_rollout import FollowedRollout, follow_cloudflare
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.gates import PostgresGates
@@ -139,14 +138,13 @@ async def pipeline(
     clock = SystemClock()
     connections = await Connections.open(broker, process)
     book = prices or load_price_book(_ROOT / "prices")
-    rollout = FollowedRollout(PostgresRollouts(engine), cloudflare_rollout(Decimal(1)))
-    await rollout.refresh()
+    rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
     worker = _worker(engine, connections, process, Called(models, book, rollout))
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
     release = ReleaseParked(PostgresParking(engine, clock), worker.relay)
-    await worker.start([Refresh("rollout", rollout.refresh)])
+    await worker.start([rollout.refreshed()])
     await ledger.start()
     try:
         yield Pipeline(

@@ -30,7 +30,7 @@ from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook
 from shared.domain.routing import RoutingTable
 from shared.messaging.declaration import is_declared
-from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
+from shared.messaging.followed_rollout import follow_cloudflare
 from shared.messaging.outbox_relay import OutboxRelay
 from shared.messaging.queue_depths import BrokerQueueDepths
 from shared.messaging.worker_process import Connections
@@ -81,11 +81,8 @@ def main() -> int:
 async def run(process: ProcessSettings, database: Database) -> None:
     """Serve until SIGTERM, then close the database too."""
     clock, ids, metrics = SystemClock(), RandomIds(), Metrics()
-    settings = load(RoutingSettings)
-    routing, prices = _load_routing(settings, clock)
+    routing, prices = _load_routing(clock)
     connections = await _connect(process, database)
-    rollout = FollowedRollout(database.stores.rollouts, cloudflare_rollout(settings.rollout))
-    await until_there({"rollout": rollout.is_read})
     relay = OutboxRelay(database.outbox, connections.publisher, worker=process.name)
     stream = await ResultStream.open(
         connections.consuming,
@@ -122,7 +119,8 @@ async def run(process: ProcessSettings, database: Database) -> None:
     _log.info("api.stopped")
 
 
-def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable, PriceBook]:
+def _load_routing(clock: Clock) -> tuple[RoutingTable, PriceBook]:
+    settings = load(RoutingSettings)
     table, prices = load_routing_table(settings.routing), load_price_book(settings.prices)
     warn_about_prices(check_routed_prices(table, prices, clock.now()))
     return table, prices
@@ -136,10 +134,11 @@ def _checks(connections: Connections, database: Database) -> Mapping[str, Check]
 
 
 async def _connect(process: ProcessSettings, database: Database) -> Connections:
-    """Connect to the broker once it and the database are there."""
+    """Connect to the broker once it and the database are there, with a rollout to show."""
     settings = load(BrokerSettings)
     declared = partial(is_declared, settings.url)
     await until_there({"database": database.is_migrated, "broker": declared})
+    await follow_cloudflare(database.stores.rollouts, load(RoutingSettings).rollout)
     return await Connections.open(settings, process)
 
 

@@ -18,10 +18,8 @@ from services.embedding_worker.use_cases.attempt import BatchAttempt
 from services.embedding_worker.use_cases.embed_texts import EmbedJob
 from services.embedding_worker.use_cases.index_vectors import IndexVectors
 from services.embedding_worker.use_cases.ports import Identity, Ports
-from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
-from shared.admission.circuits import Circuits
-from shared.admission.observing import CircuitMetrics
-from shared.admission.pacing import Pacer
+from shared.admission.admission import REFRESH_PERIOD
+from shared.admission.opening import Limits, SharedState, open_admission
 from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind
@@ -39,7 +37,7 @@ from shared.domain.routing import (
 )
 from shared.messages.commands import EmbedTexts
 from shared.messaging.declaration import is_declared
-from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
+from shared.messaging.followed_rollout import follow_cloudflare
 from shared.messaging.rounds import Refresh
 from shared.messaging.ticking import Ticker, start_rounds
 from shared.messaging.worker_process import Connections, WorkerProcess
@@ -58,18 +56,17 @@ from shared.persistence.repositories.rate_turns import PostgresRateTurns
 from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.persistence.schema import is_migrated
-from shared.ports.circuits import CircuitRepository
 from shared.ports.clock import Clock
 from shared.ports.embeddings import EmbeddingRepository, VectorIndex
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import EmbeddingModel
-from shared.ports.rate_turns import RateTurns
 from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
+from shared.settings import RoutingSettings
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _INDEX_PERIOD = timedelta(seconds=2)
@@ -114,8 +111,7 @@ class Adapters:
     embeddings: EmbeddingRepository
     vectors: VectorIndex
     gates: GateRepository
-    circuits: CircuitRepository
-    rate_turns: RateTurns
+    shared_state: SharedState
     outbox: Outbox
     rollouts: RolloutRepository
     models: Mapping[Provider, EmbeddingModel]
@@ -133,8 +129,7 @@ async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
         embeddings=PostgresEmbeddings(engine),
         vectors=PostgresVectors(engine),
         gates=PostgresGates(engine),
-        circuits=PostgresCircuits(engine),
-        rate_turns=PostgresRateTurns(engine),
+        shared_state=SharedState(PostgresCircuits(engine), PostgresRateTurns(engine)),
         outbox=PostgresOutbox(engine),
         rollouts=PostgresRollouts(engine),
         models=providers.embedding,
@@ -148,22 +143,15 @@ async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
 async def run(settings: Settings, adapters: Adapters) -> None:
     """Work until SIGTERM."""
     clock, ids = SystemClock(), RandomIds()
-    table = load_routing_table(settings.routing.routing)
-    prices = load_price_book(settings.routing.prices)
-    check_prices(table, prices, clock.now())
-    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    table, prices = _load_routing(settings.routing, clock)
     identity = Identity(
         ids.new(settings.process.name), timedelta(seconds=settings.process.lease_seconds)
     )
-    rollout = FollowedRollout(adapters.rollouts, cloudflare_rollout(settings.routing.rollout))
-    await until_there({"rollout": rollout.is_read})
+    rollout = await follow_cloudflare(adapters.rollouts, settings.routing.rollout)
     connections = await Connections.open(settings.broker, settings.process)
     metrics = Metrics()
-    limits = table.limits if settings.routing.rate_limits else ()
-    admission = SharedAdmission(
-        Circuits(adapters.circuits, connections.hint, clock, CircuitMetrics(metrics)),
-        Pacer(adapters.rate_turns, limits, settings.token_counts),
-        clock,
+    admission = await open_admission(
+        adapters.shared_state, _limits(settings, table), connections.hint, clock, metrics
     )
     worker = WorkerProcess(
         connections,
@@ -190,13 +178,25 @@ async def run(settings: Settings, adapters: Adapters) -> None:
     index = IndexVectors(adapters.vectors, lambda: worker.in_flight.is_empty)
     rounds = start_rounds(_keep_indexing(index, identity.worker), "vector-index")
     refreshes = [
-        Refresh("rollout", rollout.refresh),
+        rollout.refreshed(),
         Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
     ]
     await worker.serve(adapters.database_answers, metrics, refreshes)
     rounds.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await rounds
+
+
+def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable, PriceBook]:
+    table, prices = load_routing_table(settings.routing), load_price_book(settings.prices)
+    check_prices(table, prices, clock.now())
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    return table, prices
+
+
+def _limits(settings: Settings, table: RoutingTable) -> Limits:
+    limits = table.limits if settings.routing.rate_limits else ()
+    return Limits(limits, settings.token_counts)
 
 
 async def work(settings: Settings) -> None:

@@ -16,17 +16,16 @@ from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
 from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob
-from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
-from shared.admission.circuits import Circuits
-from shared.admission.observing import CircuitMetrics
-from shared.admission.pacing import Pacer
+from shared.admission.admission import REFRESH_PERIOD
+from shared.admission.opening import Limits, SharedState, open_admission
 from shared.domain.catalog import Operation, Provider
 from shared.domain.price_check import check_routed_prices
+from shared.domain.pricing import PriceBook
 from shared.domain.rollout import CLOUDFLARE_ROLLOUT, arm_of, is_inside
 from shared.domain.routing import Routed, RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
 from shared.messaging.declaration import is_declared
-from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
+from shared.messaging.followed_rollout import follow_cloudflare
 from shared.messaging.rounds import Refresh
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
@@ -42,16 +41,16 @@ from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.rate_turns import PostgresRateTurns
 from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.schema import is_migrated
-from shared.ports.circuits import CircuitRepository
+from shared.ports.clock import Clock
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.providers import ChatModel
-from shared.ports.rate_turns import RateTurns
 from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import build_providers
 from shared.providers.routing_file import load_routing_table
+from shared.settings import RoutingSettings
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 
@@ -80,8 +79,7 @@ class Ports:
 
     attempts: AttemptRepository
     gates: GateRepository
-    circuits: CircuitRepository
-    rate_turns: RateTurns
+    shared_state: SharedState
     outbox: Outbox
     rollouts: RolloutRepository
     chat: Mapping[Provider, ChatModel]
@@ -97,8 +95,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     yield Ports(
         attempts=PostgresAttempts(engine),
         gates=PostgresGates(engine),
-        circuits=PostgresCircuits(engine),
-        rate_turns=PostgresRateTurns(engine),
+        shared_state=SharedState(PostgresCircuits(engine), PostgresRateTurns(engine)),
         outbox=PostgresOutbox(engine),
         rollouts=PostgresRollouts(engine),
         chat=providers.chat,
@@ -112,20 +109,13 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
 async def run(settings: Settings, ports: Ports) -> None:
     """Work until SIGTERM."""
     clock, ids = SystemClock(), RandomIds()
-    table = load_routing_table(settings.routing.routing)
-    prices = load_price_book(settings.routing.prices)
-    check_prices(table, prices, clock.now())
-    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    table, prices = _load_routing(settings.routing, clock)
     worker_id = ids.new(settings.process.name)
-    rollout = FollowedRollout(ports.rollouts, cloudflare_rollout(settings.routing.rollout))
-    await until_there({"rollout": rollout.is_read})
+    rollout = await follow_cloudflare(ports.rollouts, settings.routing.rollout)
     connections = await Connections.open(settings.broker, settings.process)
     metrics = Metrics()
-    limits = table.limits if settings.routing.rate_limits else ()
-    admission = SharedAdmission(
-        Circuits(ports.circuits, connections.hint, clock, CircuitMetrics(metrics)),
-        Pacer(ports.rate_turns, limits, settings.token_counts),
-        clock,
+    admission = await open_admission(
+        ports.shared_state, _limits(settings, table), connections.hint, clock, metrics
     )
     worker = WorkerProcess(
         connections,
@@ -149,10 +139,22 @@ async def run(settings: Settings, ports: Ports) -> None:
     asking = Asking(RoutedByTable(table, rollout.percent), prices, admission, clock)
     subscribe(worker, CompleteChatJob(asking, Claims(chat_ports, lease), run_attempt))
     refreshes = [
-        Refresh("rollout", rollout.refresh),
+        rollout.refreshed(),
         Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
     ]
     await worker.serve(ports.database_answers, metrics, refreshes)
+
+
+def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable, PriceBook]:
+    table, prices = load_routing_table(settings.routing), load_price_book(settings.prices)
+    check_prices(table, prices, clock.now())
+    warn_about_prices(check_routed_prices(table, prices, clock.now()))
+    return table, prices
+
+
+def _limits(settings: Settings, table: RoutingTable) -> Limits:
+    limits = table.limits if settings.routing.rate_limits else ()
+    return Limits(limits, settings.token_counts)
 
 
 async def work(settings: Settings) -> None:

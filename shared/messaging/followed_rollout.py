@@ -9,6 +9,8 @@ import structlog
 
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.rollout import CLOUDFLARE_ROLLOUT
+from shared.messaging.rounds import Refresh
+from shared.observability.starting import until_there
 from shared.ports.rollouts import RolloutChange, RolloutRepository
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -54,6 +56,10 @@ class FollowedRollout:
         await self.refresh()
         return True
 
+    def refreshed(self) -> Refresh:
+        """Return what a worker does to follow."""
+        return Refresh("rollout", self.refresh)
+
     def percent(self) -> Decimal:
         """Return the percentage from memory.
 
@@ -65,3 +71,15 @@ class FollowedRollout:
                 f"rollout {self._initial.name} was never read; its users cannot be routed"
             )
         return self._percent
+
+
+async def follow_cloudflare(rollouts: RolloutRepository, share: Decimal) -> FollowedRollout:
+    """Return the rollout to Cloudflare once it was read, or when the database took too long.
+
+    Args:
+        rollouts: The truth.
+        share: What the setting says, 0 … 1; it counts only where nobody has begun the rollout.
+    """
+    rollout = FollowedRollout(rollouts, cloudflare_rollout(share))
+    await until_there({"rollout": rollout.is_read})
+    return rollout

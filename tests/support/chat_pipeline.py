@@ -22,9 +22,7 @@ from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
 from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob
 from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
-from shared.admission.circuits import Circuits
-from shared.admission.observing import CircuitMetrics
-from shared.admission.pacing import Pacer
+from shared.admission.opening import Limits, SharedState, open_admission
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
@@ -32,7 +30,7 @@ from shared.domain.pricing import PriceBook
 from shared.domain.rate_limits import RateLimit
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
-from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
+from shared.messaging.followed_rollout import FollowedRollout, follow_cloudflare
 from shared.messaging.rounds import Refresh
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability.metrics import Metrics
@@ -150,20 +148,19 @@ async def pipeline(  # noqa: PLR0913, PLR0917 - each test names what it wants
     clock = SystemClock()
     connections = await Connections.open(broker, process)
     book = prices or load_price_book(_ROOT / "prices")
-    rollout = FollowedRollout(PostgresRollouts(engine), cloudflare_rollout(Decimal(1)))
-    await rollout.refresh()
+    rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
     for provider in (CLOUDFLARE, OPENAI):  # what an earlier test's faults have opened
         await PostgresCircuits(engine).reset(provider)
-    admission = _admission(engine, connections, limits)
+    state = SharedState(PostgresCircuits(engine), PostgresRateTurns(engine))
+    admission = await open_admission(state, Limits(limits, {}), connections.hint, clock, Metrics())
     worker = _worker(engine, connections, process, Called(models, book, rollout, admission))
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
     release = ReleaseParked(PostgresParking(engine, clock), worker.relay)
-    await admission.refresh()
     await worker.start(
         [
-            Refresh("rollout", rollout.refresh),
+            rollout.refreshed(),
             Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
         ]
     )
@@ -213,11 +210,3 @@ def _worker(
     asking = Asking(route, called.prices, called.admission, clock)
     subscribe(worker, CompleteChatJob(asking, Claims(ports, Lease(worker_id, _LEASE)), run_attempt))
     return worker
-
-
-def _admission(
-    engine: AsyncEngine, connections: Connections, limits: Sequence[RateLimit]
-) -> SharedAdmission:
-    clock, observer = SystemClock(), CircuitMetrics(Metrics())
-    circuits = Circuits(PostgresCircuits(engine), connections.hint, clock, observer)
-    return SharedAdmission(circuits, Pacer(PostgresRateTurns(engine), limits, {}), clock)

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.clock import Clock
 from simulator.behaviour import InvalidControlError, Mode
+from simulator.clock import Clock
 from simulator.control import Controls
 from simulator.json_values import JsonObject
 

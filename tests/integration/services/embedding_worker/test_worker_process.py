@@ -27,7 +27,9 @@ from shared.persistence.engine import create_engine
 from shared.persistence.repositories.collections import PostgresCollections
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
 from shared.persistence.repositories.jobs import PostgresJobs
+from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.repositories.vectors import PostgresVectors
+from shared.ports.rollouts import RolloutChange
 from simulator.app import App
 from simulator.main import DEFAULT_PRICES, build, server_config
 from tests.support.embedding_jobs import USER, Table, ingested, new_collection, submitted
@@ -145,6 +147,31 @@ async def test_a_job_falls_back_into_the_other_providers_space(
     assert results is not None
     space, vectors = results
     assert (space, len(vectors)) == (TEXT_EMBEDDING_3_SMALL, 2)
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("worker")
+async def test_a_moved_rollout_is_followed_without_a_restart_or_a_hint(
+    engine: AsyncEngine, publish: Publish
+) -> None:
+    async def arm_of_the_next_job() -> str | None:
+        job = await submitted(engine, "one")
+        await publish(job.command)
+
+        async def is_done() -> bool:
+            done = f"id = '{job.id}' AND finished_at IS NOT NULL"
+            return await Table(engine).count("jobs", done) == 1
+
+        await wait_until(is_done, 30)
+        view = await PostgresJobs(engine).get(job.id, USER)
+        return None if view is None else view.attempts[0].arm
+
+    async def is_outside() -> bool:
+        return await arm_of_the_next_job() == "cloudflare:outside"
+
+    assert await arm_of_the_next_job() == "cloudflare:inside"
+    await PostgresRollouts(engine).change(RolloutChange("cloudflare", Decimal(0), "ann"))
+    await wait_until(is_outside, 3)
 
 
 async def _is_embedded(table: Table, chunks: int) -> bool:

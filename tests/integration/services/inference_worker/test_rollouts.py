@@ -79,6 +79,10 @@ async def _put(admin: httpx.AsyncClient, percent: float, reason: str = "") -> No
     assert answer.status_code == 200, answer.text
 
 
+async def _followed(running: Pipeline, percent: int) -> None:
+    await wait_until(lambda: running.percent() == percent, _IN_TIME_SECONDS)
+
+
 async def test_a_move_decides_who_answers_the_next_job(running: Pipeline) -> None:
     inside, outside = (
         (CLOUDFLARE, ["cloudflare:inside"], False),
@@ -92,7 +96,7 @@ async def test_a_move_decides_who_answers_the_next_job(running: Pipeline) -> Non
         assert await _answered(running) == inside
         for percent, expected in ((0, outside), (100, inside)):
             await _put(admin, percent)
-            await wait_until(lambda p=percent: running.percent() == p, _IN_TIME_SECONDS)
+            await _followed(running, percent)
             assert await _answered(running) == expected
         told = (await admin.get("/v1/admin/audit")).json()["data"]
     assert [(one["from"], one["to"], one["by"]) for one in told] == [
@@ -105,7 +109,7 @@ async def test_a_move_decides_who_answers_the_next_job(running: Pipeline) -> Non
 async def test_a_move_whose_hint_is_lost_is_followed_within_two_seconds(running: Pipeline) -> None:
     async with _admin(running, CountingHint()) as admin:
         await _put(admin, 0)
-        await wait_until(lambda: running.percent() == 0, _IN_TIME_SECONDS)
+        await _followed(running, 0)
     assert (await _answered(running))[0] == OPENAI
 
 
@@ -114,7 +118,7 @@ async def test_the_arms_are_compared_by_what_was_booked(running: Pipeline) -> No
         await running.simulator.misbehave("cloudflare", mode="down")
         assert await _answered(running) == (OPENAI, ["cloudflare:inside"] * 2, True)
         await _put(admin, 0)
-        await wait_until(lambda: running.percent() == 0, _IN_TIME_SECONDS)
+        await _followed(running, 0)
         await _answered(running)
         await running.ended(await running.submit(new_chat_job()))  # a paying user's tells nothing
         found = _Rollout.model_validate_json((await admin.get(_PATH)).content)

@@ -35,8 +35,7 @@ class Reading:
             raise self.error
 
 
-@asynccontextmanager
-async def _working(url: str, *refreshes: Refresh) -> AsyncGenerator[WorkerProcess]:
+async def _started(url: str, *refreshes: Refresh) -> WorkerProcess:
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 5})
     connections = await Connections.open(
         BrokerSettings.model_validate({"RABBITMQ_URL": url}), process
@@ -50,8 +49,18 @@ async def _working(url: str, *refreshes: Refresh) -> AsyncGenerator[WorkerProces
         attempts=RecordingAttempts(),
     )
     await worker.start(refreshes)
+    return worker
+
+
+@asynccontextmanager
+async def _working(url: str, *refreshes: Refresh) -> AsyncGenerator[WorkerProcess]:
+    worker = await _started(url, *refreshes)
     yield worker
     await worker.drain()
+
+
+async def _read(count: int, *readings: Reading) -> None:
+    await wait_until(lambda: {one.reads for one in readings} == {count})
 
 
 async def test_a_hint_refreshes_everything_at_once(
@@ -63,7 +72,7 @@ async def test_a_hint_refreshes_everything_at_once(
         hint = await FanoutHint.open(connection)
         for count in (1, 2):
             await hint.send()
-            await wait_until(lambda n=count: (first.reads, second.reads) == (n, n))
+            await _read(count, first, second)
 
 
 async def test_without_hints_the_period_does(declared_url: str) -> None:
@@ -83,12 +92,11 @@ async def test_an_outage_costs_rounds_and_not_the_process(declared_url: str) -> 
 async def test_a_worker_whose_refresh_has_died_is_not_alive(declared_url: str) -> None:
     broken = Reading()
     broken.error = LookupError()
-    working = _working(declared_url, Refresh("test", broken, _SOON))
-    worker = await working.__aenter__()
+    worker = await _started(declared_url, Refresh("test", broken, _SOON))
 
     async def is_dead() -> bool:
         return not await worker.is_alive()
 
     await wait_until(is_dead)
     with pytest.raises(LookupError):
-        await working.__aexit__(None, None, None)
+        await worker.drain()

@@ -132,7 +132,18 @@ async def test_an_outage_asks_to_come_back(begun: ApiBench) -> None:
     assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
 
 
-async def test_arms_are_compared_over_the_routes_that_the_rollout_decides(begun: ApiBench) -> None:
+_NOTHING = {
+    "requests": 0,
+    "fallback_rate": None,
+    "error_rate": None,
+    "cost_usd": "0",
+    "cost_per_1000_requests_usd": None,
+    "p50_ms": None,
+    "p95_ms": None,
+}
+
+
+async def test_a_days_calls_of_an_arm_are_rates_and_costs(begun: ApiBench) -> None:
     begun.reports.rows = [
         replace(
             NO_USAGE_ROW,
@@ -143,13 +154,12 @@ async def test_arms_are_compared_over_the_routes_that_the_rollout_decides(begun:
             errors=3,
             p50_ms=120,
             p95_ms=900,
-        ),
-        replace(NO_USAGE_ROW, keys={"day": "2026-11-22", "arm": ""}, requests=7),
+        )
     ]
     async with begun.admin() as admin:
-        arms = (await admin.get(_PATH)).json()["arms"]
-    assert [arm["arm"] for arm in arms] == ["cloudflare:inside", "cloudflare:outside"]
-    assert arms[0]["today"] == {
+        inside, outside = (await admin.get(_PATH)).json()["arms"]
+    assert (inside["arm"], outside["arm"]) == ("cloudflare:inside", "cloudflare:outside")
+    assert inside["today"] == {
         "day": "2026-11-23",
         "requests": 300,
         "fallback_rate": 0.02,
@@ -159,23 +169,22 @@ async def test_arms_are_compared_over_the_routes_that_the_rollout_decides(begun:
         "p50_ms": 120,
         "p95_ms": 900,
     }
-    nothing = {
-        "day": "2026-11-22",
-        "requests": 0,
-        "fallback_rate": None,
-        "error_rate": None,
-        "cost_usd": "0",
-        "cost_per_1000_requests_usd": None,
-        "p50_ms": None,
-        "p95_ms": None,
-    }
-    assert arms[0]["yesterday"] == nothing
-    assert arms[1] == {
-        "arm": "cloudflare:outside",
-        "today": nothing | {"day": "2026-11-23"},
-        "yesterday": nothing,
-    }
-    assert set(begun.reports.routes) == {
-        (Tier.FREE, Operation.CHAT),
-        (Tier.FREE, Operation.EMBED),
-    }
+    assert outside["today"] == {"day": "2026-11-23", **_NOTHING}
+
+
+async def test_an_arm_without_calls_has_no_rates(begun: ApiBench) -> None:
+    begun.reports.rows = [
+        replace(NO_USAGE_ROW, keys={"day": "2026-11-22", "arm": ""}, requests=7),
+    ]
+    async with begun.admin() as admin:
+        arms = (await admin.get(_PATH)).json()["arms"]
+    assert [arm["yesterday"] for arm in arms] == [{"day": "2026-11-22", **_NOTHING}] * 2
+
+
+async def test_only_routes_that_the_rollout_decides_are_compared(begun: ApiBench) -> None:
+    async with begun.admin() as admin:
+        await admin.get(_PATH)
+    wanted = {(Tier.FREE, Operation.CHAT), (Tier.FREE, Operation.EMBED)}
+    assert set(begun.reports.routes) == wanted
+    (asked,) = begun.reports.asked
+    assert [f"{day}" for day in asked[1:]] == ["2026-11-22", "2026-11-23"]

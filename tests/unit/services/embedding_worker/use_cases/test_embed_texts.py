@@ -23,7 +23,7 @@ from shared.domain.work import (
 from shared.messages.commands import EmbedTexts
 from shared.messages.events import UsageRecorded
 from shared.messages.frames import FRAME, JobCompleted, JobExpired, JobFailed
-from tests.support.embedding_world import ARM, EmbeddingWorld, FixedRoute
+from tests.support.embedding_world import EmbeddingWorld, FixedRoute
 from tests.support.fake_providers import Refuses, ScriptedEmbeddingModel
 from tests.support.fakes_of_embedding import (
     JOB,
@@ -291,13 +291,3 @@ async def test_a_gate_that_shuts_midway_gives_the_job_back() -> None:
     command = world.attempts.put_offs[0].command
     assert command.message.exchange == "retry.5s"
     assert world.broker.published == []
-
-
-async def test_every_attempt_and_its_usage_know_the_arm() -> None:
-    world = EmbeddingWorld(cloudflare=ScriptedEmbeddingModel([_DOWN]))
-    world.has(texts=1)
-    await world.embed()
-    assert [request.arm for request in world.attempts.requests] == [ARM, ARM]
-    messages = [settled.settlement.messages[0] for settled in world.embeddings.settled]
-    events = [UsageRecorded.model_validate_json(one.message.body) for one in messages]
-    assert [event.arm for event in events] == [ARM, ARM]

@@ -65,3 +65,24 @@ def pace_of(units_per_minute: int) -> Pace:
     """Return the pace that keeps a limit."""
     interval = _MINUTE / (units_per_minute * _PACE)
     return Pace(interval, interval * int(units_per_minute * _BURST_SHARE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateReport:
+    """What a provider says is left of its limits; None for what it does not say.
+
+    Attributes:
+        limit_requests: How many requests a window takes in all.
+        limit_tokens: How many tokens a window takes in all.
+        remaining_requests: How many requests it still takes.
+        remaining_tokens: How many tokens it still takes.
+        requests_reset_in: When all requests are there again, from the answer on.
+        tokens_reset_in: When all tokens are there again, from the answer on.
+    """
+
+    limit_requests: int | None = None
+    limit_tokens: int | None = None
+    remaining_requests: int | None = None
+    remaining_tokens: int | None = None
+    requests_reset_in: timedelta | None = None
+    tokens_reset_in: timedelta | None = None

@@ -131,7 +131,7 @@ class RoutingTable:
             raise RoutingTableError("; ".join(faults))
 
     def place_of(self, key: str) -> str:
-        """Return where a part was read, or the part that it belongs to, ready to be put before it."""
+        """Return where a part, or what it belongs to, was read, ready to be put before it."""
         while key not in self.places:
             key, _, last = key.rpartition(".")
             if not last:
@@ -145,9 +145,7 @@ def routed(table: RoutingTable) -> tuple[Candidate, ...]:
     return tuple(dict.fromkeys((*every, *table.successors.values())))
 
 
-def with_successors(
-    table: RoutingTable, candidates: Iterable[Candidate]
-) -> tuple[Candidate, ...]:
+def with_successors(table: RoutingTable, candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """Return the candidates and everybody who may take over from them, each once."""
     found = dict.fromkeys(candidates)
     pending = list(found)

@@ -61,7 +61,7 @@ def _tools(call: ChatCall) -> list[JsonObject]:
 
 
 def _format(model: str, wanted: JsonAnswer) -> JsonObject:
-    """Return JSON mode; older models want the bare schema where newer ones take OpenAI's wrapper."""
+    """Return JSON mode; older models want a bare schema, newer ones OpenAI's wrapper around it."""
     answer = wanted.schema
     if answer is None:
         return {"type": "json_object"}

@@ -30,7 +30,7 @@ def _flat(options: object) -> object:
 
 def _exact(amount: object) -> object:
     if not isinstance(amount, str | int) or isinstance(amount, bool):
-        raise ValueError('write an amount of money as a text: "5.00"')
+        raise ValueError('write an amount of money as a text: "5.00"')  # noqa: TRY004 - pydantic's
     return amount
 
 

@@ -1,7 +1,7 @@
 """On which line each key of a TOML file stands, which `tomllib` does not tell.
 
-Only what `tomllib` has read is read here again, so that its syntax needs no second check. Invariant:
-every table, key and array element has a line, under its path with dots between the parts.
+Only what `tomllib` has read is read here again, so that its syntax needs no second check.
+Invariant: every table, key and element has a line, under its path with dots between the parts.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Tool calls out of what providers send: whole or in pieces, flat or in OpenAI's nesting.
 
-Invariant: each call has an id, a name and arguments, whichever of them its provider left out; a call
-without a name is malformed.
+Invariant: each call has an id, a name and arguments, though its provider left out its id or its
+arguments; a call without a name is malformed.
 """
 
 from dataclasses import dataclass, field

@@ -26,6 +26,7 @@ from shared.domain.budgets import scopes_of
 from shared.domain.catalog import Operation
 from shared.domain.errors import ProviderFailure, ProviderPermanentError, ProviderTransientError
 from shared.domain.failed_jobs import GiveUp, TryLater
+from shared.domain.gates import EMBED_INTERACTIVE
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.outgoing import DelayedMessage
 from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall
@@ -109,6 +110,7 @@ class BatchAttempt:
             model=space.model,
             texts=[space.prefix + text.text for text in call.batch],
             dimensions=space.dimensions,
+            is_interactive=call.order.queue == EMBED_INTERACTIVE,
         )
         try:
             return await self._ports.models[space.provider].embed(request)

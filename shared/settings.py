@@ -10,9 +10,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import Field, PostgresDsn, SecretStr, UrlConstraints, ValidationError
+from pydantic import (
+    Field,
+    PostgresDsn,
+    SecretStr,
+    UrlConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import Url
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.domain.catalog import PROVIDER_NAME, Provider
 
 AmqpUrl = Annotated[Url, UrlConstraints(allowed_schemes=["amqp", "amqps"])]
 
@@ -53,6 +62,7 @@ class CloudflareSettings(_Group):
     api_token: SecretStr = Field(alias="CLOUDFLARE_API_TOKEN", min_length=1)
     base_url: str = Field("https://api.cloudflare.com/client/v4", alias="CLOUDFLARE_AI_GATEWAY_URL")
     gateway_id: str | None = Field(None, alias="CLOUDFLARE_AI_GATEWAY_ID")
+    encode_model: bool = Field(default=False, alias="CLOUDFLARE_ENCODE_MODEL")
 
     @property
     def tokens(self) -> Sequence[str]:
@@ -66,6 +76,30 @@ class OpenAISettings(_Group):
 
     api_key: SecretStr = Field(alias="OPENAI_API_KEY", min_length=1)
     base_url: str = Field("https://api.openai.com/v1", alias="OPENAI_BASE_URL")
+
+
+class ProviderKeySettings(_Group):
+    """Keys of the servers that the routing table names: `local=sk-…,other=…`."""
+
+    keys: SecretStr = Field(SecretStr(""), alias="SLUICEWAY_PROVIDER_KEYS")
+
+    @field_validator("keys")
+    @classmethod
+    def _names_servers(cls, keys: SecretStr) -> SecretStr:
+        for pair in _pairs(keys):
+            name, _, key = pair.partition("=")
+            if not PROVIDER_NAME.fullmatch(name.strip()) or not key.strip():
+                raise ValueError("write it as NAME=KEY,NAME=KEY with the names of [providers.NAME]")
+        return keys
+
+    def key_of(self, provider: Provider) -> str:
+        """Return the key of a server, nothing for one without; never log it."""
+        pairs = (pair.partition("=") for pair in _pairs(self.keys))
+        return {name.strip(): key.strip() for name, _, key in pairs}.get(provider, "")
+
+
+def _pairs(keys: SecretStr) -> list[str]:
+    return [pair for pair in keys.get_secret_value().split(",") if pair.strip()]
 
 
 class RoutingSettings(_Group):
@@ -154,6 +188,7 @@ class ProviderWorkerSettings:
     broker: BrokerSettings
     cloudflare: CloudflareSettings
     openai: OpenAISettings
+    provider_keys: ProviderKeySettings
     routing: RoutingSettings
 
     @property
@@ -170,5 +205,6 @@ class ProviderWorkerSettings:
             broker=load(BrokerSettings),
             cloudflare=load(CloudflareSettings),
             openai=load(OpenAISettings),
+            provider_keys=load(ProviderKeySettings),
             routing=load(RoutingSettings),
         )

@@ -8,6 +8,12 @@ MAX_DOCUMENTS = 1_000
 MAX_INPUTS = 2_048
 MAX_OUTPUT_TOKENS = 8_192
 DEFAULT_OUTPUT_TOKENS = 512
+MAX_TOOLS = 128
+MAX_TOOLS_BYTES = 256 * 1024
+"""Of all tools of a chat together."""
+MAX_SCHEMA_BYTES = 64 * 1024
+MAX_SCHEMA_DEPTH = 32
+"""Levels of objects and arrays in one JSON schema."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ from shared.ports.providers import EmbeddingModel
 from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
-from shared.providers.registry import build_providers
+from shared.providers.registry import FurtherServers, build_providers
 from shared.providers.routing_file import load_routing_table
 from shared.settings import RoutingSettings
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
@@ -123,7 +123,12 @@ class Adapters:
 async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
     """Give the database's and the providers' adapters for the time of the block."""
     engine = create_engine(settings.database.url)
-    providers = build_providers(settings.cloudflare, settings.openai)
+    servers = load_routing_table(settings.routing.routing).servers
+    providers = build_providers(
+        settings.cloudflare,
+        settings.openai,
+        further=FurtherServers(servers, settings.provider_keys),
+    )
     yield Adapters(
         attempts=PostgresAttempts(engine),
         embeddings=PostgresEmbeddings(engine),

@@ -48,7 +48,7 @@ from shared.ports.providers import ChatModel
 from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
-from shared.providers.registry import build_providers
+from shared.providers.registry import FurtherServers, build_providers
 from shared.providers.routing_file import load_routing_table
 from shared.settings import RoutingSettings
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
@@ -91,7 +91,12 @@ class Ports:
 async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     """Give the database's and the providers' adapters for the time of the block."""
     engine = create_engine(settings.database.url)
-    providers = build_providers(settings.cloudflare, settings.openai)
+    servers = load_routing_table(settings.routing.routing).servers
+    providers = build_providers(
+        settings.cloudflare,
+        settings.openai,
+        further=FurtherServers(servers, settings.provider_keys),
+    )
     yield Ports(
         attempts=PostgresAttempts(engine),
         gates=PostgresGates(engine),

@@ -97,24 +97,24 @@ class TurnLine:
         return max(now, self.next_turn - self.pace.burst)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateReport:
-    """What a provider says of its limits beside an answer; None where it says nothing.
+    """What a provider says is left of its limits; None for what it does not say.
 
     Attributes:
-        limit_requests: Requests that a window allows.
-        remaining_requests: What is left of them.
-        requests_reset_in: When all of them are back.
-        limit_tokens: As for requests.
-        remaining_tokens: As for requests.
-        tokens_reset_in: As for requests.
+        limit_requests: How many requests a window takes in all.
+        limit_tokens: How many tokens a window takes in all.
+        remaining_requests: How many requests it still takes.
+        remaining_tokens: How many tokens it still takes.
+        requests_reset_in: When all requests are there again, from the answer on.
+        tokens_reset_in: When all tokens are there again, from the answer on.
     """
 
     limit_requests: int | None = None
-    remaining_requests: int | None = None
-    requests_reset_in: timedelta | None = None
     limit_tokens: int | None = None
+    remaining_requests: int | None = None
     remaining_tokens: int | None = None
+    requests_reset_in: timedelta | None = None
     tokens_reset_in: timedelta | None = None
 
     @property

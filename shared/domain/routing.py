@@ -17,6 +17,7 @@ from shared.domain.provider_calls import OptionValue
 from shared.domain.rate_limits import RateLimit
 from shared.domain.rollout import Arm
 
+_FEWEST_TO_HEDGE = 2
 AUTO = "auto"
 """The model name that leaves the choice to the table."""
 
@@ -57,6 +58,19 @@ class Hedge:
 
     after: timedelta
     daily_cap_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server with OpenAI's API that is a provider of its own.
+
+    Attributes:
+        max_tokens_field: What it calls the limit on an answer's tokens. All but OpenAI take
+            `max_tokens`; some pass over the newer name without a word, and answer without limit.
+    """
+
+    base_url: str
+    max_tokens_field: str = "max_tokens"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,37 +125,54 @@ class RoutingTable:
     Attributes:
         routes: One per tier and operation.
         aliases: Model name by alias: retired models and `premium`.
-        servers: Base URL of each server with OpenAI's API that is a provider of its own.
+        servers: Each server with OpenAI's API that is a provider of its own.
         limits: How fast providers may be called.
         successors: Who takes over from a candidate whose model is retired.
+        places: Where each part was read, by its key path; messages name it.
 
     Raises:
-        RoutingTableError: A route is missing, empty or names a model twice, or an alias hides a
-            model or leads to none.
+        RoutingTableError: A route is missing, empty or names a model twice, is hedged without a
+            second candidate, or an alias hides a model or leads to none; the message names all.
     """
 
     routes: Mapping[tuple[Tier, Operation], Route]
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    servers: Mapping[Provider, str] = field(default_factory=lambda: MappingProxyType({}))
+    servers: Mapping[Provider, Server] = field(default_factory=lambda: MappingProxyType({}))
     limits: tuple[RateLimit, ...] = ()
     successors: Mapping[Candidate, Candidate] = field(default_factory=lambda: MappingProxyType({}))
+    places: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
-        for tier in Tier:
-            for operation in Operation:
-                _require_sound(f"routes.{tier}.{operation}", self.routes.get((tier, operation)))
-        models = {candidate.model for candidate in routed(self)}
-        for alias, model in self.aliases.items():
-            if alias == AUTO or alias in models:
-                raise RoutingTableError(f"aliases.{alias}: is a model's own name; choose another")
-            if model not in models:
-                raise RoutingTableError(f"aliases.{alias}: no route names the model {model}")
+        if faults := [f"{self.place_of(key)}{key}: {fault}" for key, fault in _table_faults(self)]:
+            raise RoutingTableError("; ".join(faults))
+
+    def place_of(self, key: str) -> str:
+        """Return where a part, or what it belongs to, was read, ready to be put before it."""
+        while key not in self.places:
+            key, _, last = key.rpartition(".")
+            if not last:
+                return ""
+        return f"{self.places[key]}: "
 
 
 def routed(table: RoutingTable) -> tuple[Candidate, ...]:
     """Return every candidate of the table once."""
     every = (candidate for route in table.routes.values() for candidate in route.every_candidate)
     return tuple(dict.fromkeys((*every, *table.successors.values())))
+
+
+def with_successors(table: RoutingTable, candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates and everybody who may take over from them, each once."""
+    found = dict.fromkeys(candidates)
+    pending = list(found)
+    while pending:
+        successor = table.successors.get(pending.pop())
+        if successor is not None and successor not in found:
+            found[successor] = None
+            pending.append(successor)
+    return tuple(found)
 
 
 def providers_of(table: RoutingTable) -> frozenset[Provider]:
@@ -208,10 +239,11 @@ def check_prices(table: RoutingTable, book: PriceBook, at: datetime) -> None:
             the message names all of them.
     """
     faults = [
-        fault
+        f"{table.place_of(key)}{key}: {fault}"
         for (tier, operation), route in table.routes.items()
-        for candidate in route.every_candidate
-        for fault in _price_faults(f"routes.{tier}.{operation}", operation, candidate, book, at)
+        for candidate in with_successors(table, route.every_candidate)
+        for key in (f"routes.{tier}.{operation}",)
+        for fault in _price_faults(operation, candidate, book, at)
     ]
     if faults:
         raise RoutingTableError("; ".join(faults))
@@ -229,25 +261,48 @@ def _asked_for(table: RoutingTable, tier: Tier, operation: Operation, model: str
 
 
 def _price_faults(
-    place: str, operation: Operation, candidate: Candidate, book: PriceBook, at: datetime
+    operation: Operation, candidate: Candidate, book: PriceBook, at: datetime
 ) -> Iterable[str]:
     try:
         row = price_of(book, candidate, at)
     except UnknownPriceError as error:
-        yield f"{place}: {error}"
+        yield str(error)
         return
     if row.kind is not _KIND_BY_OPERATION[operation]:
-        yield f"{place}: {candidate} is priced as {row.kind}, not for {operation}"
+        yield f"{candidate} is priced as {row.kind}, not for {operation}"
 
 
-def _require_sound(place: str, route: Route | None) -> None:
-    if route is None:
-        raise RoutingTableError(f"{place}: is missing; add the route")
+def _table_faults(table: RoutingTable) -> Iterable[tuple[str, str]]:
+    """Yield what is wrong with a table, each with its key path."""
+    for tier in Tier:
+        for operation in Operation:
+            key, route = f"routes.{tier}.{operation}", table.routes.get((tier, operation))
+            if route is None:
+                yield key, "is missing; add the route"
+            else:
+                yield from ((key, fault) for fault in _route_faults(operation, route))
+    yield from _alias_faults(table)
+
+
+def _route_faults(operation: Operation, route: Route) -> Iterable[str]:
     for order in (route.inside_rollout, route.outside_rollout):
         if not order:
-            raise RoutingTableError(f"{place}: has no candidate; name at least one")
+            yield "has no candidate; name at least one"
         if len(set(order)) < len(order):
-            raise RoutingTableError(f"{place}: names a candidate twice; delete one")
+            yield "names a candidate twice; delete one"
+        if route.hedge is not None and len(order) < _FEWEST_TO_HEDGE:
+            yield "has no second candidate to hedge with; name one, or delete hedge"
     models = [candidate.model for candidate in route.every_candidate]
     if len(set(models)) < len(models):
-        raise RoutingTableError(f"{place}: two candidates share a model name; keep one")
+        yield "two candidates share a model name; keep one"
+    if operation is Operation.EMBED and (route.hedge or route.divert):
+        yield "only chats are diverted and hedged; delete divert and hedge"
+
+
+def _alias_faults(table: RoutingTable) -> Iterable[tuple[str, str]]:
+    models = {candidate.model for candidate in routed(table)}
+    for alias, model in table.aliases.items():
+        if alias == AUTO or alias in models:
+            yield f"aliases.{alias}", "is a model's own name; choose another"
+        elif model not in models:
+            yield f"aliases.{alias}", f"no route names the model {model}"

@@ -15,6 +15,8 @@ _MESSAGE_TOKENS = 16
 """Role, headers and separators that a chat template puts around a message."""
 _TEMPLATE_TOKENS = 128
 """What a chat template adds once, such as Llama 3.1's dated system preamble."""
+_TOOL_TEMPLATE_TOKENS = 512
+"""What a chat template adds to say how tools are called: a page of instructions at most."""
 
 
 def estimated_tokens(text: str) -> int:
@@ -42,14 +44,16 @@ def token_upper_bound(text: str) -> int:
     return max(len(decomposed), *map(_utf8_bytes, forms)) + _SPECIAL_TOKENS
 
 
-def chat_upper_bound(contents: Iterable[str]) -> int:
+def chat_upper_bound(contents: Iterable[str], *, has_tools: bool = False) -> int:
     """Return a bound on the prompt tokens of a chat.
 
     Args:
         contents: Every text the prompt holds, in any order: each message's content and, as JSON,
             tools and schemas.
+        has_tools: Whether the model is told how to call tools.
     """
-    return _TEMPLATE_TOKENS + sum(token_upper_bound(text) + _MESSAGE_TOKENS for text in contents)
+    template = _TEMPLATE_TOKENS + (_TOOL_TEMPLATE_TOKENS if has_tools else 0)
+    return template + sum(token_upper_bound(text) + _MESSAGE_TOKENS for text in contents)
 
 
 def _utf8_bytes(text: str) -> int:

@@ -6,12 +6,14 @@ is what was counted here: an answer that broke off is billed, so it must be book
 
 from dataclasses import dataclass, field, replace
 
-from shared.domain.assumed_usage import assumed_prompt_tokens
+from shared.domain.assumed_usage import assumed_input_tokens
 from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import ProviderPermanentError, ProviderTransientError
 from shared.domain.provider_calls import ChatCall, ChatFinished
+from shared.domain.rate_limits import RateReport
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.errors import Refusal, own_error, refusal_error
+from shared.providers.tool_calls import GrowingToolCalls
 
 
 @dataclass(slots=True)
@@ -20,22 +22,32 @@ class AnswerProgress:
 
     Attributes:
         request_id: The provider's id of the request, once it is known.
+        has_begun: Whether the provider has accepted the request.
+        is_whole: Whether the answer comes in one piece, so that nobody sees its tokens before.
         is_ended: Whether the provider said that this is all.
+        limits: What the provider says is left of its limits.
         service_tier: How the provider says that it serves the call; None for its usual way.
     """
 
     provider: Provider
     call: ChatCall
     request_id: str | None = None
+    has_begun: bool = False
+    is_whole: bool = False
     finish_reason: str | None = None
     model_answered: str | None = None
     is_ended: bool = False
     service_tier: str | None = None
+    limits: RateReport | None = None
     _unread: list[str] = field(default_factory=list[str])
     _has_text: bool = False
     _tokens: int = 0
     _reported: TokenUsage | None = None
     _most_input: int = 0
+    _tool_calls: GrowingToolCalls = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tool_calls = GrowingToolCalls(self.call.attempt_id)
 
     @property
     def tokens(self) -> int:
@@ -58,6 +70,15 @@ class AnswerProgress:
         """Take a token that is billed but not shown."""
         self._tokens += 1
 
+    def add_tool_calls(self, pieces: object) -> None:
+        """Take a delta's pieces of tool calls, a token."""
+        if self._tool_calls.add(pieces):
+            self._tokens += 1
+
+    def add_whole_tool_calls(self, calls: object) -> bool:
+        """Take the tool calls of an answer that came in one piece; tell whether there were any."""
+        return self._tool_calls.add(calls)
+
     def report(self, usage: TokenUsage) -> None:
         """Take a usage report; the last one wins."""
         self._reported = usage
@@ -73,19 +94,23 @@ class AnswerProgress:
         """Return the end of the answer.
 
         Raises:
-            ProviderTransientError: The answer broke off (`stream_cut`) or has no text
-                (`empty_answer`); either way it carries what was consumed.
+            ProviderTransientError: The answer broke off (`stream_cut`) or has neither text nor tool
+                calls (`empty_answer`); either way it carries what was consumed.
+            MalformedAnswerError: A tool call cannot be read.
         """
         if not self.is_ended and self.finish_reason is None:
             raise self.failed("stream_cut")
-        if not self._has_text:
+        tool_calls = self._tool_calls.whole()
+        if not self._has_text and not tool_calls:
             raise self.failed("empty_answer")
         usage = self._usage()
         return ChatFinished(
-            finish_reason=self.finish_reason or self._implied_reason(usage),
+            finish_reason=self.finish_reason or self._implied_reason(usage, bool(tool_calls)),
             usage=usage,
             model_answered=self.model_answered or self.call.model,
             provider_request_id=self.request_id,
+            tool_calls=tool_calls,
+            limits=self.limits,
         )
 
     def failed(self, code: str) -> ProviderTransientError | ProviderPermanentError:
@@ -98,7 +123,12 @@ class AnswerProgress:
         return refusal_error(refusal, self.consumed())
 
     def consumed(self) -> TokenUsage:
-        """Return what was consumed if the answer goes no further; nothing without a token."""
+        """Return what was consumed if the answer goes no further; nothing without a token.
+
+        An answer in one piece that was lost on its way may have had all the tokens it was allowed.
+        """
+        if self.is_whole and self.has_begun and not self.is_ended:
+            return TokenUsage(assumed_input_tokens(self.call), self.call.max_output_tokens)
         if not self._tokens and not (self._reported and self._reported.output_tokens):
             return NO_USAGE
         usage = self._usage()
@@ -111,11 +141,13 @@ class AnswerProgress:
         if reported and reported.input_tokens >= max(self._most_input, 1):
             return reported
         return TokenUsage(
-            self._most_input or assumed_prompt_tokens(self.call.messages),
+            self._most_input or assumed_input_tokens(self.call),
             max(self._tokens, reported.output_tokens if reported else 0),
             service_tier=self.service_tier,
         )
 
-    def _implied_reason(self, usage: TokenUsage) -> str:
-        """Cloudflare's native stream ends without a reason."""
+    def _implied_reason(self, usage: TokenUsage, has_tool_calls: bool) -> str:  # noqa: FBT001
+        """Cloudflare's native shapes end without a reason."""
+        if has_tool_calls:
+            return "tool_calls"
         return "length" if usage.output_tokens >= self.call.max_output_tokens else "stop"

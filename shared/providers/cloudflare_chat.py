@@ -19,10 +19,11 @@ from shared.providers.cloudflare_connection import (
     request_id_of,
     transport_code,
 )
+from shared.providers.cloudflare_requests import chat_body
 from shared.providers.cloudflare_shapes import read_event, read_whole
-from shared.providers.json_reading import JsonObject, MalformedAnswerError, decode_object, is_object
+from shared.providers.json_reading import MalformedAnswerError, decode_object, is_object
 from shared.providers.limits import Deadline, TimeLimits
-from shared.providers.request_options import with_options
+from shared.providers.rate_reports import rate_report
 from shared.providers.sse import EventSplitter
 
 _DRAIN_SECONDS = 0.05
@@ -38,33 +39,28 @@ class CloudflareChatModel:
     async def stream(self, call: ChatCall) -> AsyncGenerator[ChatEvent]:
         """Yield one `TextDelta` per network read, then `ChatFinished`.
 
+        An answer in JSON mode comes as one `TextDelta`, since Workers AI cannot stream it.
+
         Raises:
             ProviderTransientError: The model failed, stalled, or its answer was cut.
             ProviderPermanentError: Cloudflare says that the request is wrong.
         """
-        progress = AnswerProgress(CLOUDFLARE, call)
+        progress = AnswerProgress(CLOUDFLARE, call, is_whole=call.response_format is not None)
         deadline = Deadline(self._limits)
+        if progress.is_whole:
+            deadline.answered()
         with _translated(progress, deadline):
             async with self._connection.post(
-                Operation.CHAT, call.model, _body(call), deadline
+                Operation.CHAT, call.model, chat_body(call), deadline
             ) as response:
+                progress.has_begun = True
                 progress.request_id = request_id_of(response)
+                progress.limits = rate_report(response.headers)
                 texts = _streamed if _is_stream(response) else _whole
+                progress.is_whole &= texts is _whole
                 async for text in texts(response, progress, deadline):
                     yield TextDelta(text)
             yield progress.finished()
-
-
-def _body(call: ChatCall) -> JsonObject:
-    body: dict[str, object] = {
-        "messages": [{"role": one.role, "content": one.content} for one in call.messages],
-        "stream": True,
-        "max_tokens": call.max_output_tokens,
-        "options": {"rejectIfBusy": True},
-    }
-    if call.temperature is not None:
-        body["temperature"] = call.temperature
-    return with_options(body, call.options)
 
 
 def _is_stream(response: httpx.Response) -> bool:
@@ -120,8 +116,7 @@ def _translated(progress: AnswerProgress, deadline: Deadline) -> Generator[None]
     except MalformedAnswerError as error:
         raise progress.failed("malformed") from error
     except TimeoutError as error:
+        progress.has_begun = True  # a model that answers in one piece is silent while it works
         raise progress.failed(deadline.code) from error
     except httpx.HTTPError as error:
-        raise progress.failed(
-            transport_code(error, has_begun=progress.request_id is not None)
-        ) from error
+        raise progress.failed(transport_code(error, has_begun=progress.has_begun)) from error

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -40,15 +41,20 @@ class CloudflareAccount:
         tokens: At least one; they take turns.
         base_url: The API, or an AI gateway's own address.
         gateway_id: Sends calls to the API through this AI gateway.
+        encodes_model: Whether slashes in a model's name are sent percent-encoded, as Cloudflare's
+            own SDK does.
     """
 
     account_id: str
     tokens: Sequence[str] = field(repr=False)
     base_url: str = "https://api.cloudflare.com/client/v4"
     gateway_id: str | None = None
+    encodes_model: bool = False
 
     def run_url(self, model: str) -> str:
         """Return where a model is called."""
+        if self.encodes_model:
+            model = quote(model, safe="@")
         base = self.base_url.rstrip("/")
         if _GATEWAY_HOST in base:
             return f"{base}/workers-ai/{model}"

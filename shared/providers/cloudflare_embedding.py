@@ -3,6 +3,8 @@
 Invariant: a call that reached the model is booked, also when its answer was lost on the way.
 """
 
+from dataclasses import replace
+
 import httpx
 
 from shared.domain.assumed_usage import assumed_tokens
@@ -15,6 +17,7 @@ from shared.providers.cloudflare_connection import (
     request_id_of,
     transport_code,
 )
+from shared.providers.cloudflare_requests import embedding_body
 from shared.providers.cloudflare_shapes import usage_of
 from shared.providers.errors import own_error
 from shared.providers.json_reading import (
@@ -25,6 +28,7 @@ from shared.providers.json_reading import (
     text_of,
 )
 from shared.providers.limits import Deadline, TimeLimits
+from shared.providers.rate_reports import rate_report
 from shared.providers.vectors import vectors_from_numbers
 
 _PADDING_MODEL = "bge-m3"
@@ -48,11 +52,12 @@ class CloudflareEmbeddingModel:
         """
         deadline = Deadline(self._limits)
         request_id: str | None = None
+        has_begun = False
         try:
-            body = {"text": list(call.texts)}
             async with self._connection.post(
-                Operation.EMBED, call.model, body, deadline
+                Operation.EMBED, call.model, embedding_body(call), deadline
             ) as response:
+                has_begun, limits = True, rate_report(response.headers)
                 request_id = request_id_of(response)
                 deadline.answered()
                 async with deadline.waiting():
@@ -64,10 +69,10 @@ class CloudflareEmbeddingModel:
         except TimeoutError as error:
             raise own_error(_PROVIDER, deadline.code, _assumed(call), request_id) from error
         except httpx.HTTPError as error:
-            code = transport_code(error, has_begun=request_id is not None)
+            code = transport_code(error, has_begun=has_begun)
             usage = NO_USAGE if code == "connection" else _assumed(call)
             raise own_error(_PROVIDER, code, usage, request_id) from error
-        return _answer(call, object_at(answer, "result"), request_id)
+        return replace(_answer(call, object_at(answer, "result"), request_id), limits=limits)
 
 
 def _answer(call: EmbeddingCall, result: JsonObject, request_id: str | None) -> EmbeddingAnswer:

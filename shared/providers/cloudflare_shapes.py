@@ -36,8 +36,8 @@ def read_event(data: bytes, progress: AnswerProgress) -> None:
         raise progress.refused(error_code(event))
     if event.get("choices"):
         _read_choice(first_object_at(event, "choices"), progress)
-    elif text := text_of(event.get("response")):
-        progress.add_text(text)
+    else:
+        _read_native(event, progress)
     _read_about(event, progress)
 
 
@@ -47,6 +47,8 @@ def read_whole(result: JsonObject, progress: AnswerProgress) -> None:
     message = object_at(choice, "message")
     text = text_of(message.get("content")) or text_of(choice.get("text"))
     progress.add_whole_text(text or text_of(result.get("response")))
+    if not progress.add_whole_tool_calls(message.get("tool_calls")):
+        progress.add_whole_tool_calls(result.get("tool_calls"))
     _read_finish_reason(choice, progress)
     _read_about(result, progress)
     progress.is_ended = True
@@ -75,12 +77,19 @@ def usage_of(result: JsonObject) -> TokenUsage | None:
     return None
 
 
+def _read_native(event: JsonObject, progress: AnswerProgress) -> None:
+    if text := text_of(event.get("response")):
+        progress.add_text(text)
+    progress.add_tool_calls(event.get("tool_calls"))
+
+
 def _read_choice(choice: JsonObject, progress: AnswerProgress) -> None:
     delta = object_at(choice, "delta")
     if text := text_of(delta.get("content")):
         progress.add_text(text)
     elif delta.get("reasoning_content") or delta.get("reasoning"):
         progress.add_reasoning()
+    progress.add_tool_calls(delta.get("tool_calls"))
     _read_finish_reason(choice, progress)
 
 

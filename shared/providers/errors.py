@@ -57,7 +57,7 @@ def refusal_error(
     refusal: Refusal, usage: TokenUsage = NO_USAGE
 ) -> ProviderTransientError | ProviderPermanentError:
     """Return the error for what a provider said; an unknown one asks to fall back."""
-    codes = [code for code in refusal.codes if code and _CODE.fullmatch(code)]
+    codes = [str(code) for code in refusal.codes if code and _CODE.fullmatch(str(code))]
     rule = _rule(refusal.provider, refusal.status, codes)
     return provider_error(
         ProviderFailure(

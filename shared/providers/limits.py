@@ -46,7 +46,7 @@ class Deadline:
         self._silent_until = self._loop.time() + self._limits.between_tokens
 
     def answered(self) -> None:
-        """Note that the answer came and only its size decides how long it takes to read."""
+        """Note that no silence is too long any more: the answer comes, or came, in one piece."""
         self._silent_until = self._ends_at
 
     @property

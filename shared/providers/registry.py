@@ -6,9 +6,8 @@ Invariant: one pool of connections per provider and process, closed by `aclose`.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
-
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
+from shared.domain.routing import Server
 from shared.ports.providers import ChatModel, EmbeddingModel
 from shared.providers.cloudflare_chat import CloudflareChatModel
 from shared.providers.cloudflare_connection import CloudflareAccount, CloudflareConnection
@@ -16,8 +15,8 @@ from shared.providers.cloudflare_embedding import CloudflareEmbeddingModel
 from shared.providers.limits import TimeLimits
 from shared.providers.openai_chat import OpenAIChatModel
 from shared.providers.openai_embedding import OpenAIEmbeddingModel
-from shared.providers.trust import trusted_authorities
-from shared.settings import CloudflareSettings, OpenAISettings
+from shared.providers.openai_servers import OpenAIServer, open_client
+from shared.settings import CloudflareSettings, OpenAISettings, ProviderKeySettings
 
 _DEFAULT_LIMITS = TimeLimits()
 
@@ -36,28 +35,46 @@ class Providers:
             await close()
 
 
+@dataclass(frozen=True, slots=True)
+class FurtherServers:
+    """Servers with OpenAI's API that the routing table names, and their keys."""
+
+    servers: Mapping[Provider, Server]
+    keys: ProviderKeySettings
+
+    def open(self, limits: TimeLimits) -> Sequence[OpenAIServer]:
+        """Return a client of each; whether they can be reached shows when they are called."""
+        return [
+            OpenAIServer(
+                provider,
+                open_client(server.base_url, self.keys.key_of(provider), limits),
+                server.max_tokens_field,
+                encodes_vectors=False,
+            )
+            for provider, server in self.servers.items()
+        ]
+
+
 def build_providers(
-    cloudflare: CloudflareSettings, openai: OpenAISettings, limits: TimeLimits = _DEFAULT_LIMITS
+    cloudflare: CloudflareSettings,
+    openai: OpenAISettings,
+    limits: TimeLimits = _DEFAULT_LIMITS,
+    further: FurtherServers | None = None,
 ) -> Providers:
-    """Return the adapters of both providers; nothing is sent yet."""
+    """Return the adapters of every provider; nothing is sent yet."""
     connection = CloudflareConnection(_account(cloudflare), limits)
-    client = AsyncOpenAI(
-        api_key=openai.api_key.get_secret_value(),
-        base_url=openai.base_url,
-        max_retries=0,
-        timeout=Timeout(None, connect=limits.connect, pool=limits.connect),
-        http_client=DefaultAsyncHttpxClient(verify=trusted_authorities()),
-    )
+    client = open_client(openai.base_url, openai.api_key.get_secret_value(), limits)
+    servers = [OpenAIServer(OPENAI, client), *(further.open(limits) if further else ())]
     return Providers(
         chat={
             CLOUDFLARE: CloudflareChatModel(connection, limits),
-            OPENAI: OpenAIChatModel(client, limits),
+            **{server.provider: OpenAIChatModel(server, limits) for server in servers},
         },
         embedding={
             CLOUDFLARE: CloudflareEmbeddingModel(connection, limits),
-            OPENAI: OpenAIEmbeddingModel(client, limits),
+            **{server.provider: OpenAIEmbeddingModel(server, limits) for server in servers},
         },
-        _closers=(connection.aclose, client.close),
+        _closers=(connection.aclose, *(server.client.close for server in servers)),
     )
 
 
@@ -67,4 +84,5 @@ def _account(settings: CloudflareSettings) -> CloudflareAccount:
         tokens=settings.tokens,
         base_url=settings.base_url,
         gateway_id=settings.gateway_id,
+        encodes_model=settings.encode_model,
     )

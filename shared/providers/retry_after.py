@@ -28,7 +28,7 @@ def asked_delay(headers: Mapping[str, str]) -> timedelta | None:
 def rate_limit_reset(headers: Mapping[str, str]) -> timedelta | None:
     """Return when OpenAI's used-up limits are reset: the longest `x-ratelimit-reset-*` of those."""
     waits = [
-        _duration(headers.get(f"x-ratelimit-reset-{what}"))
+        duration_seconds(headers.get(f"x-ratelimit-reset-{what}"))
         for what in ("requests", "tokens")
         if headers.get(f"x-ratelimit-remaining-{what}", "0") == "0"
     ]
@@ -46,7 +46,8 @@ def _number(text: str | None) -> float | None:
     return float(matched[1]) if matched else None
 
 
-def _duration(text: str | None) -> float | None:
+def duration_seconds(text: str | None) -> float | None:
+    """Return a number of seconds or a duration such as `6m0s`; None for anything else."""
     if not _DURATION.fullmatch(text or ""):
         return _number(text)
     parts = (match.groups() for match in _DURATION_PART.finditer(text or ""))

@@ -5,21 +5,27 @@ from dataclasses import dataclass
 import httpx
 from pydantic import BaseModel
 
+from shared.domain.catalog import Provider
 from shared.domain.provider_calls import OptionValue
+from shared.domain.routing import Server
 from shared.domain.usage import TokenUsage
 from shared.providers.limits import TimeLimits
-from shared.providers.registry import Providers, build_providers
-from shared.settings import CloudflareSettings, OpenAISettings
+from shared.providers.registry import FurtherServers, Providers, build_providers
+from shared.settings import CloudflareSettings, OpenAISettings, ProviderKeySettings
 
 NO_THINKING: dict[str, OptionValue] = {
     "reasoning_effort": "none",
     "chat_template_kwargs.enable_thinking": False,
 }
 LIMITS = TimeLimits(connect=2.0, first_token=0.5, between_tokens=0.3, total=1.5)
+LOCAL = Provider("local")
+"""A further provider, with OpenAI's API."""
 
 
-def providers_at(url: str, *, tokens: str = "token", gateway: str | None = None) -> Providers:
-    """Return adapters that call a local server."""
+def providers_at(
+    url: str, *, tokens: str = "token", gateway: str | None = None, server: Server | None = None
+) -> Providers:
+    """Return adapters that call a local server, each provider's in its own shape."""
     cloudflare = CloudflareSettings.model_validate(
         {
             "CLOUDFLARE_ACCOUNT_ID": "account",
@@ -31,7 +37,21 @@ def providers_at(url: str, *, tokens: str = "token", gateway: str | None = None)
     openai = OpenAISettings.model_validate(
         {"OPENAI_API_KEY": "key", "OPENAI_BASE_URL": f"{url}/v1"}
     )
-    return build_providers(cloudflare, openai, LIMITS)
+    further = {LOCAL: server or Server(f"{url}/v1")}
+    keys = ProviderKeySettings.model_validate({"SLUICEWAY_PROVIDER_KEYS": "local=local-key"})
+    return build_providers(cloudflare, openai, LIMITS, FurtherServers(further, keys))
+
+
+def compatible_server(base_url: str, key: str, limits: TimeLimits = LIMITS) -> Providers:
+    """Return adapters of which the further provider's calls a server with OpenAI's API."""
+    keys = ProviderKeySettings.model_validate({"SLUICEWAY_PROVIDER_KEYS": f"local={key}"})
+    nowhere = {"CLOUDFLARE_ACCOUNT_ID": "none", "CLOUDFLARE_API_TOKEN": "none"}
+    return build_providers(
+        CloudflareSettings.model_validate(nowhere),
+        OpenAISettings.model_validate({"OPENAI_API_KEY": "none"}),
+        limits,
+        FurtherServers({LOCAL: Server(base_url)}, keys),
+    )
 
 
 class _Row(BaseModel):

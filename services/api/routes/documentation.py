@@ -6,9 +6,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from services.api.schemas.chat import ChatJobBody
 from services.api.schemas.requests import (
     BudgetBody,
-    ChatJobBody,
     CollectionBody,
     DocumentsBody,
     EmbeddingsJobBody,

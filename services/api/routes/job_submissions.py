@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from services.api.dependencies import BearerKey, BodyReader, IdempotencyKey
 from services.api.routes.answers import answer, body_of
+from services.api.schemas.chat import ChatJobBody
 from services.api.schemas.jobs import JobAccepted
-from services.api.schemas.requests import ChatJobBody, EmbeddingsJobBody
+from services.api.schemas.requests import EmbeddingsJobBody
 from services.api.use_cases.submit_chat import SubmitChat
 from services.api.use_cases.submit_embeddings import SubmitEmbeddings
 from shared.domain.access import Caller

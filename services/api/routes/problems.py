@@ -149,7 +149,7 @@ def _invalid(errors: Sequence[ErrorDetails]) -> RefusedError:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "json_invalid":
         return RefusedError(RefusalCode.INVALID_JSON, message)
-    path = [str(part) for part in first["loc"]]
+    path = [part for part in map(str, first["loc"]) if not part.startswith("[")]
     if path and path[0] in _PLACES and len(path) > 1:
         path = path[1:]
     param = ".".join(path) or None

@@ -18,21 +18,23 @@ from pydantic import (
 )
 
 from services.api.settings import (
-    DEFAULT_OUTPUT_TOKENS,
     MAX_DOCUMENTS,
     MAX_INPUTS,
-    MAX_OUTPUT_TOKENS,
     MAX_TEXT_BYTES,
 )
 from shared.domain.budgets import ThresholdAction, Window
 from shared.domain.catalog import Tier
 from shared.domain.collections import OnFallback
-from shared.domain.jobs import OnInterrupt
 
 _NUL = "\x00"
 
 
-def _without_nul(text: str) -> str:
+def without_nul(text: str) -> str:
+    """Return a text that PostgreSQL can store.
+
+    Raises:
+        ValueError: It cannot.
+    """
     if _NUL in text:
         raise ValueError("must not contain the NUL character")
     return text
@@ -45,12 +47,17 @@ def _within_text_bytes(text: str) -> str:
     return text
 
 
-def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a JSON object whose texts and names PostgreSQL can store.
+
+    Raises:
+        ValueError: It cannot.
+    """
     pending: list[JsonValue] = [value]
     while pending:
         match pending.pop():
             case str() as text:
-                _without_nul(text)
+                without_nul(text)
             case dict() as entries:
                 pending.extend(entries)
                 pending.extend(entries.values())
@@ -61,10 +68,10 @@ def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return value
 
 
-Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(without_nul)]
 EmbeddableText = Annotated[Text, AfterValidator(_within_text_bytes)]
 Name = Annotated[Text, Field(max_length=256)]
-Metadata = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(storable)]
 UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$")]
 Usd = Annotated[
     Decimal, Field(ge=0, le=1_000_000_000, decimal_places=12, allow_inf_nan=False)
@@ -76,25 +83,6 @@ class Body(BaseModel):
     """A request body."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class MessageBody(Body):
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: Text
-
-
-class ChatJobBody(Body):
-    """A chat to complete."""
-
-    messages: list[MessageBody] = Field(min_length=1, max_length=2_048)
-    model: Name = "auto"
-    max_tokens: int = Field(DEFAULT_OUTPUT_TOKENS, ge=1, le=MAX_OUTPUT_TOKENS)
-    temperature: float | None = Field(None, ge=0, le=2)
-    on_interrupt: OnInterrupt = OnInterrupt.RESTART
-    deadline: AwareDatetime | None = None
-    metadata: Metadata | None = None
 
 
 class EmbeddingsJobBody(Body):
@@ -152,7 +140,7 @@ class KeyBody(Body):
     limits: LimitsBody | None = None
 
 
-Reason = Annotated[str, Field(max_length=1_000), AfterValidator(_without_nul)]
+Reason = Annotated[str, Field(max_length=1_000), AfterValidator(without_nul)]
 
 
 class GateBody(Body):

@@ -4,8 +4,9 @@ from hashlib import sha256
 
 import orjson
 
+from services.api.schemas.chat import ChatJobBody
 from services.api.schemas.jobs import JobAccepted
-from services.api.schemas.requests import ChatJobBody
+from services.api.use_cases.chat_requests import prompt_bound, require_sound
 from services.api.use_cases.submitting import JOBS_EXCHANGE, Acceptance
 from shared.domain.access import Caller
 from shared.domain.catalog import Operation, Tier
@@ -13,7 +14,6 @@ from shared.domain.gates import CHAT_FREE, CHAT_PAID, CHAT_PREMIUM
 from shared.domain.ids import JobId, QueueName
 from shared.domain.jobs import JobKind
 from shared.domain.outgoing import OutgoingMessage
-from shared.domain.tokens import chat_upper_bound
 from shared.domain.work import NewJob
 from shared.messages.commands import CompleteChat
 from shared.ports.clock import Ids
@@ -22,6 +22,14 @@ QUEUE_BY_TIER: dict[Tier, QueueName] = {
     Tier.FREE: CHAT_FREE,
     Tier.PAID: CHAT_PAID,
     Tier.PREMIUM: CHAT_PREMIUM,
+}
+_WHAT_WORKERS_NEED = {
+    "messages",
+    "max_tokens",
+    "temperature",
+    "tools",
+    "tool_choice",
+    "response_format",
 }
 
 
@@ -38,9 +46,11 @@ class SubmitChat:
         """Return the accepted job.
 
         Raises:
-            RefusedError: Model, deadline, gate or idempotency key stand against it.
+            RefusedError: Messages, tools, model, deadline, gate or idempotency key stand against
+                it.
             DatabaseUnavailableError: It is unknown whether the job exists.
         """
+        require_sound(request)
         self._acceptance.require_model(caller, Operation.CHAT, request.model)
         self._acceptance.require_future(request.deadline)
         return await self._acceptance.accept(self._job(caller, request, idempotency_key))
@@ -48,7 +58,7 @@ class SubmitChat:
     def _job(self, caller: Caller, request: ChatJobBody, idempotency_key: str | None) -> NewJob:
         job_id = JobId(self._ids.new("job"))
         queue = QUEUE_BY_TIER[caller.tier]
-        bound = chat_upper_bound(message.content for message in request.messages)
+        bound = prompt_bound(request)
         command = CompleteChat(
             message_id=self._ids.new("msg"),
             correlation_id=job_id,
@@ -69,7 +79,9 @@ class SubmitChat:
             kind=JobKind.CHAT,
             queue=queue,
             model=request.model,
-            request_json=request.model_dump_json(include={"messages", "max_tokens", "temperature"}),
+            request_json=request.model_dump_json(
+                include=_WHAT_WORKERS_NEED, exclude_none=True, by_alias=True
+            ),
             request_hash=sha256(b"chat:" + request.model_dump_json().encode()).digest(),
             input_tokens_bound=bound,
             max_output_tokens=request.max_tokens,

@@ -31,6 +31,7 @@ from shared.domain.errors import (
     TransientError,
 )
 from shared.domain.failed_jobs import GiveUp, TryLater
+from shared.domain.gates import EMBED_INTERACTIVE
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.jobs import Waiting, WaitingReason
 from shared.domain.outgoing import DelayedMessage
@@ -152,6 +153,7 @@ class BatchAttempt:
             texts=[space.prefix + text.text for text in call.batch],
             dimensions=space.dimensions,
             credential=admitted.credential,
+            is_interactive=call.order.queue == EMBED_INTERACTIVE,
         )
         try:
             return await self._ports.models[space.provider].embed(request)

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import assert_never
 
 import orjson
-from pydantic import JsonValue
 
 from services.inference_worker.policies.after_failure import (
     FailureFacts,
@@ -16,6 +15,7 @@ from services.inference_worker.policies.after_failure import (
 )
 from services.inference_worker.use_cases.answer_stream import AnswerStream, StreamPorts
 from services.inference_worker.use_cases.calling import Answered, Broke, CallProvider, result_of
+from services.inference_worker.use_cases.chat_calls import chat_result
 from shared.domain.access import Caller
 from shared.domain.catalog import Operation
 from shared.domain.errors import ProviderFailure
@@ -180,10 +180,7 @@ class RunAttempt:
 def _completed(
     attempt: Attempt, result: AttemptResult, finished: ChatFinished, text: str, now: datetime
 ) -> _Next:
-    answer: dict[str, JsonValue] = {
-        "message": {"role": "assistant", "content": text},
-        "finish_reason": finished.finish_reason,
-    }
+    answer = chat_result(text, finished)
     claimed = attempt.claimed
     earlier = claimed.usage_so_far
     neurons = (earlier.neurons or Decimal(0)) + result.neurons

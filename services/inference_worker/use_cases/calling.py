@@ -1,11 +1,12 @@
 """One attempt's call: the provider's stream turned into chunks and into an outcome to settle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import assert_never
 
 from services.inference_worker.use_cases.answer_stream import AnswerStream
+from services.inference_worker.use_cases.chat_calls import chat_call
 from shared.domain.catalog import Provider
 from shared.domain.errors import (
     ProviderFailure,
@@ -15,7 +16,7 @@ from shared.domain.errors import (
 from shared.domain.ids import AttemptId
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.pricing import PriceRow, charge
-from shared.domain.provider_calls import ChatCall, ChatFinished, ChatMessage, TextDelta
+from shared.domain.provider_calls import ChatFinished, TextDelta
 from shared.domain.usage import TokenUsage
 from shared.domain.views import ErrorView
 from shared.domain.work import AttemptResult
@@ -56,15 +57,7 @@ class CallProvider:
     ) -> CallOutcome:
         """Stream the answer into `answer`; a provider's failure is an outcome, not an error."""
         candidate = admitted.candidate
-        call = ChatCall(
-            attempt_id=attempt_id,
-            model=candidate.model,
-            messages=[ChatMessage(turn.role, turn.content) for turn in request.messages],
-            max_output_tokens=request.max_tokens,
-            temperature=request.temperature,
-            options=candidate.options,
-            credential=admitted.credential,
-        )
+        call = replace(chat_call(candidate, request, attempt_id), credential=admitted.credential)
         finished: ChatFinished | None = None
         try:
             async for event in self._models[candidate.provider].stream(call):

@@ -1,8 +1,8 @@
-"""Both providers' real adapters, against the simulator and against recorded answers."""
+"""All providers' real adapters, against the simulator and against recorded answers."""
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,7 @@ from shared.providers.registry import Providers
 from simulator.app import App
 from simulator.main import DEFAULT_PRICES, build, server_config
 from tests.support.local_providers import SimulatorClient, providers_at
+from tests.support.other_server import OtherServer, litellm_server
 from tests.support.replay_server import ReplayServer, replay_server
 from tests.support.waiting import wait_until
 
@@ -50,3 +51,10 @@ async def replayed(replay: ReplayServer) -> AsyncGenerator[Providers]:
     providers = providers_at(replay.url)
     yield providers
     await providers.aclose()
+
+
+@pytest.fixture(scope="session")
+def other_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[OtherServer]:
+    """Give a server with OpenAI's API that is not ours, installed for the session."""
+    with litellm_server(tmp_path_factory.mktemp("litellm")) as server:
+        yield server

@@ -1,4 +1,6 @@
-"""What every `ChatModel` keeps to: the fake, and both adapters against the simulator."""
+"""What every `ChatModel` keeps to: the fake, all adapters against the simulator, and a further
+provider's against a server that somebody else wrote.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -6,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.domain.catalog import CLOUDFLARE, OPENAI
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.errors import (
     FailureAction,
     ProviderFailure,
@@ -17,13 +19,18 @@ from shared.domain.ids import AttemptId
 from shared.domain.provider_calls import ChatCall, ChatFinished, ChatMessage, TextDelta
 from shared.domain.usage import NO_USAGE
 from shared.ports.providers import ChatModel
+from shared.providers.limits import TimeLimits
 from shared.providers.registry import Providers
 from tests.support.fake_providers import BreaksOff, ChatStep, Hangs, Refuses, ScriptedChatModel
-from tests.support.local_providers import NO_THINKING, SimulatorClient
+from tests.support.local_providers import LOCAL, NO_THINKING, SimulatorClient, compatible_server
+from tests.support.other_server import ANSWERS, KEY, MODELS, OtherServer
 
 _OVER_RATE = ProviderFailure("3021", "over the rate", FailureAction.BACK_OFF)
 _FAKE_STEP_BY_MODE: dict[str, ChatStep] = {
     "rate_limited": Refuses(_OVER_RATE),
+    "down": Refuses(ProviderFailure("http_503", "down", FailureAction.RETRY_HERE)),
+    "unauthorized": Refuses(ProviderFailure("10000", "wrong", FailureAction.FALL_BACK)),
+    "retired": Refuses(ProviderFailure("5028", "retired", FailureAction.FALL_BACK)),
     "cut_stream": BreaksOff("stream_cut", ("one", " two", " three")),
     "malformed": BreaksOff("malformed", ("one", " two", " three")),
     "empty": BreaksOff("empty_answer", ("",)),
@@ -31,9 +38,9 @@ _FAKE_STEP_BY_MODE: dict[str, ChatStep] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatRig:
-    """One model and the way to make it fail."""
+    """One model and the way to make it fail; the call may change with it."""
 
     model: ChatModel
     call: ChatCall
@@ -58,21 +65,48 @@ _MODELS = {
     "cloudflare-native": (CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast"),
     "cloudflare-openai-like": (CLOUDFLARE, "@cf/google/gemma-4-26b-a4b-it"),
     "openai": (OPENAI, "gpt-6-luna"),
+    "compatible": (LOCAL, "gpt-6-luna"),
 }
+_SIMULATED_BY = {CLOUDFLARE: "cloudflare", OPENAI: "openai", LOCAL: "openai"}
+_OTHER_SERVER = pytest.param(
+    "other-server", marks=[pytest.mark.other_server, pytest.mark.timeout(1_200)]
+)
+_OTHER_LIMITS = TimeLimits()
 
 
-@pytest.fixture(params=["fake", *_MODELS])
-def rig(
+@pytest.fixture(params=["fake", *_MODELS, _OTHER_SERVER])
+async def rig(
     request: pytest.FixtureRequest, simulated: Providers, simulator: SimulatorClient
+) -> AsyncGenerator[ChatRig]:
+    match request.param:
+        case "fake":
+            yield _fake_rig()
+        case "other-server":
+            server: OtherServer = request.getfixturevalue("other_server")
+            providers = compatible_server(server.base_url, KEY, _OTHER_LIMITS)
+            yield _other_rig(providers)
+            await providers.aclose()
+        case _:
+            yield _simulated_rig(simulated, simulator, *_MODELS[request.param])
+
+
+def _simulated_rig(
+    providers: Providers, simulator: SimulatorClient, provider: Provider, model: str
 ) -> ChatRig:
-    if request.param == "fake":
-        return _fake_rig()
-    provider, model = _MODELS[request.param]
-
     async def misbehave(mode: str) -> None:
-        await simulator.misbehave(provider, mode=mode)
+        await simulator.misbehave(_SIMULATED_BY[provider], mode=mode)
 
-    return ChatRig(simulated.chat[provider], _call(model), misbehave)
+    return ChatRig(providers.chat[provider], _call(model), misbehave)
+
+
+def _other_rig(providers: Providers) -> ChatRig:
+    async def misbehave(mode: str) -> None:
+        if mode not in MODELS:
+            pytest.skip(f"the other server cannot be made to be {mode}")
+        rig.call = _call(mode)
+
+    rig = ChatRig(providers.chat[LOCAL], _call(ANSWERS), misbehave)
+    return rig
 
 
 async def _failure(rig: ChatRig) -> ProviderFailure:
@@ -109,6 +143,31 @@ async def test_a_refused_call_consumed_nothing(rig: ChatRig) -> None:
 
     assert failure.action is FailureAction.BACK_OFF
     assert failure.usage == NO_USAGE
+
+
+async def test_a_failure_of_the_server_asks_to_try_again(rig: ChatRig) -> None:
+    await rig.misbehave("down")
+
+    failure = await _failure(rig)
+
+    assert failure.action is FailureAction.RETRY_HERE
+    assert failure.usage == NO_USAGE
+
+
+async def test_credentials_that_are_refused_lead_to_the_next_candidate(rig: ChatRig) -> None:
+    await rig.misbehave("unauthorized")
+
+    failure = await _failure(rig)
+
+    assert failure.action is FailureAction.FALL_BACK
+
+
+async def test_a_model_that_is_not_there_leads_to_the_next_candidate(rig: ChatRig) -> None:
+    await rig.misbehave("retired")
+
+    failure = await _failure(rig)
+
+    assert failure.action is FailureAction.FALL_BACK
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,21 @@ async def test_bge_vectors_and_their_cost_in_meta_are_read(
     assert answer.usage == TokenUsage(20, 0, Decimal("0.0214917"))
     assert answer.provider_request_id == "ray-1"
     assert np.frombuffer(answer.vectors[1], "<f4").tolist() == [4, 5, 6.5]
-    assert orjson.loads(replay.requests[0].body) == {"text": ["one two", "one two"]}
+    assert orjson.loads(replay.requests[0].body) == {
+        "text": ["one two", "one two"],
+        "options": {"rejectIfBusy": True},
+    }
+
+
+async def test_a_bulk_batch_waits_for_a_busy_model(
+    replay: ReplayServer, replayed: Providers
+) -> None:
+    replay.replies = [json_reply({"result": {"data": [[1, 2, 3]]}, "success": True})]
+    call = EmbeddingCall(AttemptId("a"), "@cf/baai/bge-m3", ["one"], 3, is_interactive=False)
+
+    await replayed.embedding[CLOUDFLARE].embed(call)
+
+    assert orjson.loads(replay.requests[0].body) == {"text": ["one"]}
 
 
 async def test_an_embedding_without_usage_is_counted_by_the_rule(

@@ -52,7 +52,7 @@ from tests.support.waiting import wait_until
             "empty_answer",
             FailureAction.FALL_BACK,
         ),
-        (Reply((b"{",), length=100), "connection", FailureAction.RETRY_HERE),
+        (Reply((b"{",), length=100), "stream_cut", FailureAction.RETRY_HERE),
         (stream_reply(), "stream_cut", FailureAction.RETRY_HERE),
     ],
 )

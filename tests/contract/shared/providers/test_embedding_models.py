@@ -1,4 +1,4 @@
-"""What every `EmbeddingModel` keeps to: the fake, and both adapters against the simulator."""
+"""What every `EmbeddingModel` keeps to: the fake, and all adapters against the simulator."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -12,9 +12,11 @@ from shared.domain.ids import AttemptId
 from shared.domain.provider_calls import EmbeddingCall
 from shared.domain.usage import NO_USAGE
 from shared.ports.providers import EmbeddingModel
+from shared.providers.limits import TimeLimits
 from shared.providers.registry import Providers
 from tests.support.fake_providers import Refuses, ScriptedEmbeddingModel
-from tests.support.local_providers import SimulatorClient
+from tests.support.local_providers import LOCAL, SimulatorClient, compatible_server
+from tests.support.other_server import KEY, VECTORS, OtherServer
 
 _OVER_RATE = ProviderFailure("3021", "over the rate", FailureAction.BACK_OFF)
 _TEXTS = ("queues hold work", "gates hold money", "queues hold work")
@@ -34,6 +36,7 @@ _MODELS = {
     "cloudflare-qwen": (CLOUDFLARE, "@cf/qwen/qwen3-embedding-0.6b", 1024),
     "openai": (OPENAI, "text-embedding-3-small", 512),
     "openai-unsized": (OPENAI, "text-embedding-ada-002", 1536),
+    "compatible": (LOCAL, "text-embedding-3-small", 512),
 }
 
 
@@ -53,10 +56,14 @@ def rig(
     provider, name, dimensions = _MODELS[request.param]
 
     async def refuse() -> None:
-        await simulator.misbehave(provider, mode="rate_limited")
+        await simulator.misbehave(_simulated_by(provider), mode="rate_limited")
 
     call = EmbeddingCall(AttemptId("att_1"), name, _TEXTS, dimensions)
     return EmbeddingRig(simulated.embedding[provider], call, refuse)
+
+
+def _simulated_by(provider: Provider) -> str:
+    return "openai" if provider == LOCAL else provider
 
 
 async def test_vectors_are_little_endian_float32_in_the_order_of_the_texts(
@@ -101,7 +108,7 @@ async def test_a_batch_over_the_padded_budget_asks_to_be_split(simulated: Provid
     assert caught.value.failure.action is FailureAction.SPLIT
 
 
-@pytest.mark.parametrize("provider", [CLOUDFLARE, OPENAI])
+@pytest.mark.parametrize("provider", [CLOUDFLARE, OPENAI, LOCAL])
 @pytest.mark.parametrize(
     ("mode", "code"),
     [
@@ -115,7 +122,7 @@ async def test_a_lost_answer_is_booked_as_it_was_billed(
 ) -> None:
     name = "@cf/baai/bge-m3" if provider == CLOUDFLARE else "text-embedding-3-small"
     texts = ["one", "two longer words", "three words of unequal lengths"]
-    await simulator.misbehave(provider, mode=mode)
+    await simulator.misbehave(_simulated_by(provider), mode=mode)
 
     with pytest.raises(ProviderTransientError) as caught:
         await simulated.embedding[provider].embed(
@@ -126,3 +133,17 @@ async def test_a_lost_answer_is_booked_as_it_was_billed(
     assert failure.code == code
     ((_, billed),) = await simulator.billed()
     assert replace(failure.usage, neurons=None) == billed
+
+
+@pytest.mark.other_server
+@pytest.mark.timeout(1_200)
+async def test_a_server_that_is_not_ours_embeds(other_server: OtherServer) -> None:
+    providers = compatible_server(other_server.base_url, KEY, TimeLimits())
+
+    answer = await providers.embedding[LOCAL].embed(
+        EmbeddingCall(AttemptId("att_1"), VECTORS, ["one"], 3)
+    )
+    await providers.aclose()
+
+    assert np.frombuffer(answer.vectors[0], dtype="<f4").tolist() == [0.5, 0.25, -1.0]
+    assert answer.usage.input_tokens > 0

@@ -102,14 +102,16 @@ async def test_a_request_to_another_model_carries_the_temperature(
     assert orjson.loads(replay.requests[0].body)["temperature"] == 0.5
 
 
-async def test_an_answer_tells_what_answered(replay: ReplayServer, replayed: Providers) -> None:
+async def test_an_answer_tells_what_answered_and_by_which_name(
+    replay: ReplayServer, replayed: Providers
+) -> None:
     reply = stream_reply(_text(""), _text("He"), _text("y"), _FINISH, _USAGE, _DONE)
     replay.replies = [reply]
 
     text, end = await _answer(replayed)
 
     assert text == "Hey"
-    assert end == ChatFinished("stop", TokenUsage(8, 2), "gpt-6-luna-1", None)
+    assert end == ChatFinished("stop", TokenUsage(8, 2), "gpt-6-luna-1", "c")
 
 
 async def test_a_chunk_without_choices_changes_nothing(

@@ -15,11 +15,13 @@ from shared.domain.ids import AttemptId
 from shared.domain.provider_calls import ChatCall, ChatFinished, ChatMessage
 from shared.domain.usage import TokenUsage
 from shared.providers.registry import Providers
-from tests.support.local_providers import NO_THINKING, SimulatorClient
+from tests.support.local_providers import LOCAL, NO_THINKING, SimulatorClient
 
 _NATIVE = (CLOUDFLARE, "@cf/meta/llama-3.1-8b-instruct-fast")
 _OPENAI_LIKE = (CLOUDFLARE, "@cf/google/gemma-4-26b-a4b-it")
 _OPENAI = (OPENAI, "gpt-6-luna")
+_COMPATIBLE = (LOCAL, "gpt-6-luna")
+_SIMULATED_BY = {CLOUDFLARE: "cloudflare", OPENAI: "openai", LOCAL: "openai"}
 _BREAKING = [
     ("cut_stream", "stream_cut", FailureAction.RETRY_HERE),
     ("stall", "timeout_between_tokens", FailureAction.RETRY_HERE),
@@ -40,6 +42,7 @@ async def _failure(providers: Providers, provider: Provider, model: str) -> Prov
     error = caught.value
     assert isinstance(error, ProviderTransientError | ProviderPermanentError)
     assert "naïve" not in str(error)
+    assert error.failure.message.startswith(f"{provider}: ")
     return error.failure
 
 
@@ -58,6 +61,12 @@ async def _failure(providers: Providers, provider: Provider, model: str) -> Prov
         (_OPENAI, "no_capacity", "server_is_overloaded", FailureAction.RETRY_HERE),
         (_OPENAI, "quota", "insufficient_quota", FailureAction.FALL_BACK),
         (_OPENAI, "retired", "model_not_found", FailureAction.FALL_BACK),
+        (_COMPATIBLE, "down", "server_error", FailureAction.RETRY_HERE),
+        (_COMPATIBLE, "unauthorized", "invalid_api_key", FailureAction.FALL_BACK),
+        (_COMPATIBLE, "rate_limited", "rate_limit_exceeded", FailureAction.BACK_OFF),
+        (_COMPATIBLE, "no_capacity", "server_is_overloaded", FailureAction.RETRY_HERE),
+        (_COMPATIBLE, "quota", "insufficient_quota", FailureAction.FALL_BACK),
+        (_COMPATIBLE, "retired", "model_not_found", FailureAction.FALL_BACK),
     ],
 )
 async def test_a_refusal_is_neither_billed_nor_booked(
@@ -68,7 +77,7 @@ async def test_a_refusal_is_neither_billed_nor_booked(
     code: str,
     action: FailureAction,
 ) -> None:
-    await simulator.misbehave(target[0], mode=mode)
+    await simulator.misbehave(_SIMULATED_BY[target[0]], mode=mode)
 
     failure = await _failure(simulated, *target)
 
@@ -78,7 +87,7 @@ async def test_a_refusal_is_neither_billed_nor_booked(
     assert await simulator.billed() == []
 
 
-@pytest.mark.parametrize("target", [_NATIVE, _OPENAI_LIKE, _OPENAI])
+@pytest.mark.parametrize("target", [_NATIVE, _OPENAI_LIKE, _OPENAI, _COMPATIBLE])
 @pytest.mark.parametrize(("mode", "code", "action"), _BREAKING)
 async def test_a_broken_answer_is_booked_as_it_was_billed(
     simulated: Providers,
@@ -88,7 +97,7 @@ async def test_a_broken_answer_is_booked_as_it_was_billed(
     code: str,
     action: FailureAction,
 ) -> None:
-    await simulator.misbehave(target[0], mode=mode, after_chunks=5)
+    await simulator.misbehave(_SIMULATED_BY[target[0]], mode=mode, after_chunks=5)
 
     failure = await _failure(simulated, *target)
 
@@ -98,11 +107,11 @@ async def test_a_broken_answer_is_booked_as_it_was_billed(
     ]
 
 
-@pytest.mark.parametrize("target", [_NATIVE, _OPENAI_LIKE, _OPENAI])
+@pytest.mark.parametrize("target", [_NATIVE, _OPENAI_LIKE, _OPENAI, _COMPATIBLE])
 async def test_an_answer_that_broke_before_its_first_token_is_free(
     simulated: Providers, simulator: SimulatorClient, target: tuple[Provider, str]
 ) -> None:
-    await simulator.misbehave(target[0], mode="stall", after_chunks=0)
+    await simulator.misbehave(_SIMULATED_BY[target[0]], mode="stall", after_chunks=0)
 
     failure = await _failure(simulated, *target)
 
@@ -111,7 +120,7 @@ async def test_an_answer_that_broke_before_its_first_token_is_free(
     assert await simulator.billed() == []
 
 
-@pytest.mark.parametrize("target", [_NATIVE, _OPENAI_LIKE, _OPENAI])
+@pytest.mark.parametrize("target", [_NATIVE, _OPENAI_LIKE, _OPENAI, _COMPATIBLE])
 async def test_a_whole_answer_is_booked_as_it_was_billed(
     simulated: Providers, simulator: SimulatorClient, target: tuple[Provider, str]
 ) -> None:

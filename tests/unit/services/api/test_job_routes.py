@@ -33,7 +33,6 @@ async def test_an_accepted_chat_is_durable_and_its_command_leaves(bench: ApiBenc
     assert orjson.loads(job.request_json) == {
         "messages": [{"role": "user", "content": "hello"}],
         "max_tokens": 512,
-        "temperature": None,
     }
     assert job.metadata_json == '{"a":[1]}'
     await bench.parts.broker.flush.drain()

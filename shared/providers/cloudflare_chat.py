@@ -51,7 +51,7 @@ class CloudflareChatModel:
             deadline.answered()
         with _translated(progress, deadline):
             async with self._connection.post(
-                Operation.CHAT, call.model, chat_body(call), deadline
+                Operation.CHAT, call, chat_body(call), deadline
             ) as response:
                 progress.has_begun = True
                 progress.request_id = request_id_of(response)

@@ -16,6 +16,7 @@ import orjson
 
 from shared.domain.catalog import CLOUDFLARE, Operation
 from shared.domain.errors import ProviderPermanentError, ProviderTransientError
+from shared.domain.provider_calls import ChatCall, EmbeddingCall
 from shared.providers.cloudflare_shapes import error_code
 from shared.providers.connection_stack import ConnectionStack
 from shared.providers.errors import Refusal, refusal_error
@@ -72,9 +73,15 @@ class TokenRotation:
         self._next = 0
         self._aside_until_by_token: dict[str, float] = {}
 
-    def next(self, now: float) -> str:
-        """Return the token whose turn it is; `now` is monotonic."""
-        turns = self._tokens[self._next :] + self._tokens[: self._next]
+    def next(self, now: float, wanted: int | None = None) -> str:
+        """Return the token whose turn it is.
+
+        Args:
+            now: Monotonic.
+            wanted: The number of the one that should be used, if it is not set aside.
+        """
+        first = self._next if wanted is None else wanted % len(self._tokens)
+        turns = self._tokens[first:] + self._tokens[:first]
         token = next((one for one in turns if not self._is_aside(one, now)), turns[0])
         self._next = (self._tokens.index(token) + 1) % len(self._tokens)
         return token
@@ -114,7 +121,11 @@ class CloudflareConnection:
 
     @asynccontextmanager
     async def post(
-        self, operation: Operation, model: str, body: JsonObject, deadline: Deadline
+        self,
+        operation: Operation,
+        call: ChatCall | EmbeddingCall,
+        body: JsonObject,
+        deadline: Deadline,
     ) -> AsyncGenerator[httpx.Response]:
         """Call a model and hand out its answer, of which only the headers have been read.
 
@@ -124,7 +135,7 @@ class CloudflareConnection:
             TimeoutError: A limit was reached.
             httpx.HTTPError: The connection failed.
         """
-        response = await self._send(self._account.run_url(model), orjson.dumps(body), deadline)
+        response = await self._send(call, orjson.dumps(body), deadline)
         try:
             if not response.is_success:
                 async with deadline.waiting():
@@ -133,11 +144,14 @@ class CloudflareConnection:
         finally:
             await response.aclose()
 
-    async def _send(self, url: str, content: bytes, deadline: Deadline) -> httpx.Response:
+    async def _send(
+        self, call: ChatCall | EmbeddingCall, content: bytes, deadline: Deadline
+    ) -> httpx.Response:
         """Send with the next token, and again while tokens are refused and others are left."""
         clock = asyncio.get_running_loop()
+        url = self._account.run_url(call.model)
         while True:
-            token = self._tokens.next(clock.time())
+            token = self._tokens.next(clock.time(), call.credential)
             headers = {**self._headers, "authorization": f"Bearer {token}"}
             request = httpx.Request(
                 "POST", url, headers=headers, content=content, extensions=self._extensions

@@ -55,7 +55,7 @@ class CloudflareEmbeddingModel:
         has_begun = False
         try:
             async with self._connection.post(
-                Operation.EMBED, call.model, embedding_body(call), deadline
+                Operation.EMBED, call, embedding_body(call), deadline
             ) as response:
                 has_begun, limits = True, rate_report(response.headers)
                 request_id = request_id_of(response)

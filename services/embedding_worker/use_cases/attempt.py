@@ -137,7 +137,7 @@ class BatchAttempt:
         if isinstance(outcome, ProviderFailure):
             await self._ports.admission.failed(admitted, outcome)
             return await self._settle_failure(run, call, outcome, time)
-        await self._ports.admission.answered(admitted, outcome.usage)
+        await self._ports.admission.answered(admitted, outcome.usage, outcome.limits)
         is_last = len(run.batches) == 1
         settlement = settled_success(call, outcome, time, count=run.work.count if is_last else None)
         positions = (text.position for text in call.batch)

@@ -145,7 +145,7 @@ class RunAttempt:
         result = result_of(outcome, attempt.row)
         match outcome:
             case Answered(finished):
-                await self._admission.answered(attempt.admitted, finished.usage)
+                await self._admission.answered(attempt.admitted, finished.usage, finished.limits)
                 following = _completed(attempt, result, finished, answer.text, now)
             case Broke(provider_failure):
                 await self._admission.failed(attempt.admitted, provider_failure)

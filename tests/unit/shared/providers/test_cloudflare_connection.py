@@ -41,3 +41,20 @@ def test_a_model_is_called_at_the_api_or_at_a_gateway(base_url: str, url: str) -
 
 def test_an_account_hides_its_tokens() -> None:
     assert "secret" not in repr(CloudflareAccount("x", ["secret"]))
+
+
+def test_a_call_may_want_a_token_of_its_own() -> None:
+    rotation = TokenRotation(["a", "b", "c"])
+    assert [rotation.next(0.0, wanted) for wanted in (1, 1, 2, 0, None)] == [
+        "b",
+        "b",
+        "c",
+        "a",
+        "b",
+    ]
+
+
+def test_a_wanted_token_that_was_refused_is_passed_over() -> None:
+    rotation = TokenRotation(["a", "b"])
+    rotation.set_aside("b", 0.0)
+    assert rotation.next(1.0, 1) == "a"

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import admin, collections, jobs, money, prices, stack, throttling
+from cli.commands import (
+    admin,
+    collections,
+    jobs,
+    models,
+    money,
+    prices,
+    stack,
+    throttling,
+)
 from cli.options import DEFAULT_HOME, GlobalOptions
 
 app = typer.Typer(
@@ -36,6 +45,7 @@ app.add_typer(admin.keys, name="keys")
 app.add_typer(throttling.scopes, name="scopes")
 app.add_typer(throttling.alerts, name="alerts")
 app.add_typer(prices.prices, name="prices")
+app.add_typer(models.models, name="models")
 
 
 @app.callback()

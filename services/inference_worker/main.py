@@ -14,13 +14,16 @@ from services.inference_worker.subscribers import subscribe
 from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
+from services.inference_worker.use_cases.check_models import CheckModels, ModelPorts
 from services.inference_worker.use_cases.complete_chat import ChatPorts, CompleteChatJob, Lease
 from shared.domain.catalog import Operation, Provider
 from shared.domain.price_check import check_routed_prices
 from shared.domain.rollout import is_inside
 from shared.domain.routing import Candidate, RoutingTable, candidates, check_prices
 from shared.messages.commands import CompleteChat
+from shared.messaging.control import HintListener
 from shared.messaging.declaration import is_declared
+from shared.messaging.rounds import Rounds
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
@@ -30,10 +33,12 @@ from shared.observability.starting import until_there
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.model_checks import PostgresModels
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.schema import is_migrated
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
+from shared.ports.models import ModelCatalogue, ModelChecks
 from shared.ports.providers import ChatModel
 from shared.ports.work import AttemptRepository
 from shared.providers.price_files import load_price_book
@@ -42,6 +47,7 @@ from shared.providers.routing_file import load_routing_table
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
 
 _EXPERIMENT = "cloudflare"
+_MODELS_PERIOD = timedelta(seconds=30)
 
 
 class RoutedByTable:
@@ -65,6 +71,8 @@ class Ports:
     gates: GateRepository
     outbox: Outbox
     chat: Mapping[Provider, ChatModel]
+    models: ModelChecks
+    catalogues: Mapping[Provider, ModelCatalogue]
     database_answers: Check
     database_migrated: Check
 
@@ -79,6 +87,8 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
         gates=PostgresGates(engine),
         outbox=PostgresOutbox(engine),
         chat=providers.chat,
+        models=PostgresModels(engine),
+        catalogues=providers.catalogues,
         database_answers=partial(answers, engine),
         database_migrated=partial(is_migrated, engine),
     )
@@ -116,7 +126,26 @@ async def run(settings: Settings, ports: Ports) -> None:
         lease,
     )
     subscribe(worker, complete_chat)
-    await worker.serve(ports.database_answers, Metrics())
+    metrics = Metrics()
+    check = CheckModels(_model_ports(ports, metrics), table, prices, worker_id)
+    models = Rounds(f"models:{worker_id}", _MODELS_PERIOD, check)
+    await HintListener.listen(connections.consuming, f"{worker_id}-models", models.wake)
+    models.start()
+    models.wake()
+    await worker.serve(ports.database_answers, metrics)
+    await models.drain()
+
+
+def _model_ports(ports: Ports, metrics: Metrics) -> ModelPorts:
+    return ModelPorts(
+        ports.models,
+        ports.catalogues,
+        SystemClock(),
+        lambda status, days: metrics.show(
+            "sluiceway_model_days_left", days, status.provider, status.model
+        ),
+        lambda provider, is_stale: metrics.show("sluiceway_model_list_stale", is_stale, provider),
+    )
 
 
 async def work(settings: Settings) -> None:

@@ -36,13 +36,9 @@ def alert_about(status: ModelStatus, successor: Candidate | None, today: date) -
 
     Of several steps that a model has passed only the latest is told: the others say less.
     """
-    match status.state:
-        case ModelState.RETIRED | ModelState.RETIRING:
-            occasion = _midnight(status.retires_on)
-        case ModelState.MISSING:
-            occasion = None
-        case ModelState.LISTED | ModelState.UNKNOWN:
-            return None
+    if status.state in {ModelState.LISTED, ModelState.UNKNOWN}:
+        return None
+    occasion = None if status.state is ModelState.MISSING else _midnight(status.retires_on)
     news = _news(status, today)
     return ModelAlert(status, _step(status, today), occasion, f"{news}; {_advice(successor)}")
 

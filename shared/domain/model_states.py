@@ -133,15 +133,15 @@ def _status(
     at: datetime,
 ) -> ModelStatus:
     known_end = None if before is None else before.retires_on
-    match outcome:
-        case ListRead(models):
-            listed = next((one for one in models if one.model == key[1]), None)
-            # A model that has left the list ended on the day that the list last named.
-            end = known_end if listed is None else listed.retires_on
-            is_listed, checked_at = listed is not None, at
-        case ListUnread():
-            end, is_listed = known_end, _was_listed(before)
-            checked_at = None if before is None else before.checked_at
+    if isinstance(outcome, ListRead):
+        listed = next((one for one in outcome.models if one.model == key[1]), None)
+        # A model that has left the list ended on the day that the list last named.
+        end = known_end if listed is None else listed.retires_on
+        is_listed: bool | None = listed is not None
+        checked_at: datetime | None = at
+    else:
+        end, is_listed = known_end, _was_listed(before)
+        checked_at = None if before is None else before.checked_at
     retires_on = min((day for day in (end, priced_end) if day is not None), default=None)
     state = _state(is_listed, retires_on, at.astimezone(UTC).date())
     return ModelStatus(*key, state, retires_on, checked_at)

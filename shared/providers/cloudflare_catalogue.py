@@ -7,6 +7,7 @@ end date cannot be read of makes the list unreadable, because a warning would fa
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from itertools import count
 
 import httpx
 
@@ -27,7 +28,7 @@ from shared.providers.limits import Deadline, TimeLimits
 from shared.providers.model_lists import MOST_BYTES, MOST_MODELS, end_date, whole_list
 
 _PER_PAGE = 100
-_MOST_PAGES = 100
+_TOO_MANY = MOST_MODELS + 1
 _END = "planned_deprecation_date"
 
 
@@ -50,16 +51,22 @@ class CloudflareModelCatalogue:
             return whole_list(await self._pages(deadline))
 
     async def _pages(self, deadline: Deadline) -> Sequence[ListedModel]:
-        """Read pages until all are known, or one brings nothing new: not all totals are true."""
+        """Read pages until their total is there or one brings nothing new.
+
+        Cloudflare promises neither totals nor the size of a page.
+        """
         found: dict[str, ListedModel] = {}
-        for number in range(1, _MOST_PAGES + 1):
+        for number in count(1):
             page = await self._page(number, deadline)
-            known = len(found)
-            found.update((model.model, model) for model in _models(page))
+            models, before = _models(page), len(found)
+            found.update((model.model, model) for model in models)
             total = count_of(object_at(page, "result_info").get("total_count"))
-            if len(found) == known or len(found) >= (total or MOST_MODELS):
-                return [*found.values()]
-        raise MalformedAnswerError("a list without an end")
+            if len(found) == before:
+                _check_end(models, total - len(found))
+                break
+            if len(found) >= min(total or _TOO_MANY, _TOO_MANY):
+                break
+        return [*found.values()]
 
     async def _page(self, number: int, deadline: Deadline) -> JsonObject:
         query = {
@@ -79,6 +86,12 @@ class CloudflareModelCatalogue:
         if page.get("success") is False:
             raise refused(Operation.CHAT, response, page)
         return page
+
+
+def _check_end(models: Sequence[ListedModel], left: int) -> None:
+    """Make sure that the last page is the end, and not a page that comes again and again."""
+    if models and left > 0:
+        raise MalformedAnswerError(f"pages that repeat, with {left} models left")
 
 
 def _models(page: JsonObject) -> Sequence[ListedModel]:

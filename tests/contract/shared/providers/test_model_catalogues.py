@@ -98,14 +98,39 @@ async def test_without_a_total_pages_are_read_until_one_is_empty(
     assert [one.model for one in models] == ["@cf/a", "@cf/b"]
 
 
-async def test_a_server_that_gives_one_page_again_and_again_is_left(
+async def test_an_empty_page_is_the_end_whatever_total_was_promised(
+    replay: ReplayServer, replayed: Providers
+) -> None:
+    replay.replies = [_page(_cloudflare("@cf/a"), total=7), _page(total=7)]
+
+    models = await replayed.catalogues[CLOUDFLARE].list_models()
+
+    assert [one.model for one in models] == ["@cf/a"]
+
+
+async def test_a_server_without_pages_gives_all_at_once(
+    replay: ReplayServer, replayed: Providers
+) -> None:
+    replay.replies = [_page(_cloudflare("@cf/a"), _cloudflare("@cf/b"))]
+
+    models = await replayed.catalogues[CLOUDFLARE].list_models()
+
+    assert ([one.model for one in models], len(replay.requests)) == (["@cf/a", "@cf/b"], 2)
+
+
+async def test_a_page_that_comes_again_and_again_is_no_whole_list(
     replay: ReplayServer, replayed: Providers
 ) -> None:
     replay.replies = [_page(_cloudflare("@cf/a"), total=7)]
 
-    models = await replayed.catalogues[CLOUDFLARE].list_models()
+    assert (await _failure(replayed, CLOUDFLARE)).startswith("malformed")
+    assert len(replay.requests) == 2
 
-    assert ([one.model for one in models], len(replay.requests)) == (["@cf/a"], 2)
+
+async def test_a_list_without_an_end_is_no_list(replay: ReplayServer, replayed: Providers) -> None:
+    replay.replies = [_page(*(_cloudflare(f"@cf/{n}") for n in range(20_001)))]
+
+    assert (await _failure(replayed, CLOUDFLARE)).startswith("malformed")
 
 
 async def test_a_page_that_fails_leaves_no_part_of_a_list(

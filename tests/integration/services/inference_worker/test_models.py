@@ -1,7 +1,6 @@
 """Models that end: lists of the simulator, a real database, workers' checks, what ops are told."""
 
 import asyncio
-import csv
 import socket
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ from simulator.main import DEFAULT_PRICES, build, server_config
 from tests.support.api_bench import ADMIN_KEY, ROUTING, ApiBench
 from tests.support.chat_jobs import SetClock, rows
 from tests.support.local_providers import SimulatorClient, providers_at
+from tests.support.price_rows import write_prices_with_end
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -72,7 +72,7 @@ class _Providers(BaseModel):
 @pytest.fixture
 async def simulator(tmp_path: Path) -> AsyncGenerator[SimulatorClient]:
     """A simulator in which one routed model of each provider ends; our own prices don't say so."""
-    simulation = build(tmp_path, _with_ends(tmp_path / "prices"))
+    simulation = build(tmp_path, write_prices_with_end(tmp_path / "prices", {LLAMA, LUNA}, END))
     server = uvicorn.Server(server_config(App(simulation)))
     listening = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -82,21 +82,6 @@ async def simulator(tmp_path: Path) -> AsyncGenerator[SimulatorClient]:
     server.should_exit = True
     await serving
     simulation.bill.close()
-
-
-def _with_ends(folder: Path) -> Path:
-    folder.mkdir()
-    for file in (DEFAULT_PRICES / "cloudflare.csv", DEFAULT_PRICES / "openai.csv"):
-        with file.open(encoding="utf-8", newline="") as read:
-            lines = [*csv.DictReader(read)]
-        for line in lines:
-            if line["model"] in {LLAMA, LUNA}:
-                line["retired_on"] = END.isoformat()
-        with (folder / file.name).open("w", encoding="utf-8", newline="") as written:
-            writer = csv.DictWriter(written, lines[0])
-            writer.writeheader()
-            writer.writerows(lines)
-    return folder
 
 
 @pytest.fixture

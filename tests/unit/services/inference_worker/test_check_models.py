@@ -43,7 +43,7 @@ class Bench:
     days_left: dict[str, float] = field(default_factory=dict[str, float])
     stale: dict[str, bool] = field(default_factory=dict[str, bool])
 
-    async def check(self, prices: PriceBook | None = None) -> None:
+    async def check(self, prices: PriceBook | None = None, *, with_lists: bool = True) -> None:
         def show_days_left(status: ModelStatus, days: float) -> None:
             self.days_left[str(status)] = days
 
@@ -52,7 +52,11 @@ class Bench:
             OPENAI: self.openai,
         }
         ports = ModelPorts(
-            self.models, catalogues, self.clock, show_days_left, self.stale.__setitem__
+            self.models,
+            catalogues if with_lists else {},
+            self.clock,
+            show_days_left,
+            self.stale.__setitem__,
         )
         await CheckModels(ports, _TABLE, prices or PriceBook([LLAMA, LUNA]), "worker-1")()
 
@@ -116,7 +120,6 @@ async def test_a_list_that_cannot_be_read_keeps_nothing_else_from_being_checked(
 
 async def test_a_provider_without_a_list_says_so() -> None:
     bench = Bench()
-    ports = ModelPorts(bench.models, {}, bench.clock, lambda *_: None, bench.stale.__setitem__)
-    await CheckModels(ports, _TABLE, PriceBook([LLAMA, LUNA]), "worker-1")()
+    await bench.check(with_lists=False)
     assert bench.models.read[OPENAI].error == "openai has no list of models"
     assert bench.stale == {"cloudflare": True, "openai": True}

@@ -25,7 +25,7 @@ from shared.providers.json_reading import (
     object_at,
 )
 from shared.providers.limits import Deadline, TimeLimits
-from shared.providers.model_lists import MOST_BYTES, MOST_MODELS, end_date, whole_list
+from shared.providers.model_lists import MOST_BYTES, MOST_MODELS, end_date, list_limits, whole_list
 
 _PER_PAGE = 100
 _TOO_MANY = MOST_MODELS + 1
@@ -37,7 +37,7 @@ class CloudflareModelCatalogue:
 
     def __init__(self, connection: CloudflareConnection, limits: TimeLimits) -> None:
         self._connection = connection
-        self._limits = limits
+        self._limits = list_limits(limits)
 
     async def list_models(self) -> Sequence[ListedModel]:
         """Return every model, those included that Cloudflare has retired, with the day it did.

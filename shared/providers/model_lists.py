@@ -5,15 +5,24 @@ gone.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from shared.domain.model_states import ListedModel
 from shared.providers.json_reading import MalformedAnswerError
+from shared.providers.limits import TimeLimits
 
 MOST_BYTES = 8 * 1024 * 1024
 """Of one answer; far more than a list of some hundred models needs."""
 MOST_MODELS = 20_000
+_MOST_SECONDS = 30.0
+"""For a whole list, so that a worker that is told to stop need not wait for longer."""
 _DAY_LENGTH = len("2026-11-22")
+
+
+def list_limits(limits: TimeLimits) -> TimeLimits:
+    """Return how long a list may take where calls of models have these limits."""
+    return replace(limits, total=min(limits.total, _MOST_SECONDS))
 
 
 def whole_list(models: Sequence[ListedModel]) -> Sequence[ListedModel]:

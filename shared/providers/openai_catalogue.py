@@ -19,7 +19,7 @@ from shared.providers.json_reading import (
     is_object,
 )
 from shared.providers.limits import Deadline, TimeLimits
-from shared.providers.model_lists import MOST_BYTES, end_date, whole_list
+from shared.providers.model_lists import MOST_BYTES, end_date, list_limits, whole_list
 from shared.providers.openai_errors import sdk_error
 
 
@@ -30,7 +30,7 @@ class OpenAIModelCatalogue:
         self, client: AsyncOpenAI, limits: TimeLimits, provider: Provider = OPENAI
     ) -> None:
         self._client = client
-        self._limits = limits
+        self._limits = list_limits(limits)
         self._provider = provider
 
     async def list_models(self) -> Sequence[ListedModel]:

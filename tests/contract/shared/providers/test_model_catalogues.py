@@ -9,8 +9,10 @@ import pytest
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.errors import ProviderPermanentError, ProviderTransientError
 from shared.domain.model_states import ListedModel
+from shared.providers.limits import TimeLimits
+from shared.providers.model_lists import list_limits
 from shared.providers.registry import Providers
-from tests.support.local_providers import SimulatorClient, providers_at
+from tests.support.local_providers import LIMITS, SimulatorClient, providers_at
 from tests.support.replay_server import ReplayServer, Reply, json_reply
 
 Json = Mapping[str, object]
@@ -223,3 +225,8 @@ async def test_a_silent_server_costs_no_more_than_the_limit(
     replay.replies = [Reply((b"{",), length=100, hangs=True)]
 
     assert (await _failure(replayed, provider)).startswith("timeout_")
+
+
+def test_a_list_takes_half_a_minute_at_most() -> None:
+    assert list_limits(TimeLimits()).total == 30.0
+    assert list_limits(LIMITS).total == LIMITS.total

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import admin, collections, jobs, money, prices, rollouts, stack, throttling
+from cli.commands import (
+    admin,
+    collections,
+    jobs,
+    models,
+    money,
+    prices,
+    rollouts,
+    stack,
+    throttling,
+)
 from cli.options import DEFAULT_HOME, GlobalOptions
 
 app = typer.Typer(
@@ -37,6 +47,7 @@ app.add_typer(throttling.scopes, name="scopes")
 app.add_typer(throttling.alerts, name="alerts")
 app.add_typer(prices.prices, name="prices")
 app.add_typer(rollouts.rollouts, name="rollouts")
+app.add_typer(models.models, name="models")
 
 
 @app.callback()

@@ -14,6 +14,7 @@ from services.api.routes import (
     admin_alerts,
     admin_budgets,
     admin_keys,
+    admin_providers,
     admin_queues,
     admin_reconciliation,
     admin_reports,
@@ -33,6 +34,7 @@ from services.api.use_cases.admin_alerts import AdminAlerts
 from services.api.use_cases.admin_audit import AdminAudit
 from services.api.use_cases.admin_budgets import AdminBudgets
 from services.api.use_cases.admin_keys import AdminKeys
+from services.api.use_cases.admin_providers import AdminProviders
 from services.api.use_cases.admin_queues import AdminQueues
 from services.api.use_cases.admin_reports import AdminReports
 from services.api.use_cases.admin_rollouts import AdminRollouts, CompareArms
@@ -172,6 +174,12 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
         admin_scopes.create_router(scopes=scopes, audit=audit, key=key, bodies=bodies),
         admin_alerts.create_router(alerts=alerts, key=key),
         admin_rollouts.create_router(rollouts=rollouts, key=key, bodies=bodies),
+        admin_providers.create_router(
+            providers=AdminProviders(
+                parts.stores.models, parts.broker.hint, parts.routing, parts.clock
+            ),
+            key=key,
+        ),
         admin_reports.create_router(
             reports=AdminReports(parts.stores.reports),
             period_reports=PeriodReports(parts.stores.reports, parts.clock),

@@ -11,6 +11,7 @@ from shared.persistence.repositories.gates import PostgresGates
 from shared.persistence.repositories.invoices import PostgresInvoices
 from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.keys import PostgresKeys
+from shared.persistence.repositories.model_checks import PostgresModels
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.reconciliation import PostgresReconciliation
 from shared.persistence.repositories.reports import PostgresReports
@@ -39,6 +40,7 @@ class Database:
             scope_gates=PostgresScopeGates(self._engine),
             audit=PostgresAuditTrail(self._engine),
             alerts=PostgresAlerts(self._engine),
+            models=PostgresModels(self._engine),
             budgets=PostgresBudgets(self._engine, clock),
             reports=PostgresReports(self._engine),
             reconciliation=PostgresReconciliation(self._engine, clock),

@@ -23,6 +23,7 @@ from shared.ports.gates import (
 )
 from shared.ports.invoices import InvoiceRepository
 from shared.ports.messaging import ControlHint, QueueDepths
+from shared.ports.models import ModelOverview
 from shared.ports.money import BudgetRepository
 from shared.ports.reports import ReconciliationRepository, Reports
 from shared.ports.rollouts import RolloutRepository
@@ -43,6 +44,7 @@ class Stores:
     scope_gates: ScopeGateRepository
     audit: AuditTrail
     alerts: AlertLog
+    models: ModelOverview
     budgets: BudgetRepository
     reports: Reports
     reconciliation: ReconciliationRepository

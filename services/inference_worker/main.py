@@ -14,6 +14,7 @@ from services.inference_worker.subscribers import subscribe
 from services.inference_worker.use_cases.answer_stream import StreamPorts
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
+from services.inference_worker.use_cases.check_models import CheckModels, ModelPorts
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
 from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob
 from shared.admission.admission import REFRESH_PERIOD
@@ -37,6 +38,7 @@ from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.model_checks import PostgresModels
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.rate_turns import PostgresRateTurns
 from shared.persistence.repositories.rollouts import PostgresRollouts
@@ -44,6 +46,7 @@ from shared.persistence.schema import is_migrated
 from shared.ports.clock import Clock
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
+from shared.ports.models import ModelCatalogue, ModelChecks
 from shared.ports.providers import ChatModel
 from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
@@ -52,6 +55,8 @@ from shared.providers.registry import FurtherServers, build_providers
 from shared.providers.routing_file import load_routing_table
 from shared.settings import RoutingSettings
 from shared.system import RandomIds, SystemClock, collect_garbage_seldom
+
+_MODELS_PERIOD = timedelta(seconds=30)
 
 
 class RoutedByTable:
@@ -83,6 +88,8 @@ class Ports:
     outbox: Outbox
     rollouts: RolloutRepository
     chat: Mapping[Provider, ChatModel]
+    models: ModelChecks
+    catalogues: Mapping[Provider, ModelCatalogue]
     database_answers: Check
     database_migrated: Check
 
@@ -104,6 +111,8 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
         outbox=PostgresOutbox(engine),
         rollouts=PostgresRollouts(engine),
         chat=providers.chat,
+        models=PostgresModels(engine),
+        catalogues=providers.catalogues,
         database_answers=partial(answers, engine),
         database_migrated=partial(is_migrated, engine),
     )
@@ -143,9 +152,11 @@ async def run(settings: Settings, ports: Ports) -> None:
     )
     asking = Asking(RoutedByTable(table, rollout.percent), prices, admission, clock)
     subscribe(worker, CompleteChatJob(asking, Claims(chat_ports, lease), run_attempt))
+    check_models = CheckModels(_model_ports(ports, metrics), table, prices, worker_id)
     refreshes = [
         rollout.refreshed(),
         Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
+        Refresh("models", check_models, _MODELS_PERIOD),
     ]
     await worker.serve(ports.database_answers, metrics, refreshes)
 
@@ -160,6 +171,18 @@ def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable
 def _limits(settings: Settings, table: RoutingTable) -> Limits:
     limits = table.limits if settings.routing.rate_limits else ()
     return Limits(limits, settings.token_counts)
+
+
+def _model_ports(ports: Ports, metrics: Metrics) -> ModelPorts:
+    return ModelPorts(
+        ports.models,
+        ports.catalogues,
+        SystemClock(),
+        lambda status, days: metrics.show(
+            "sluiceway_model_days_left", days, status.provider, status.model
+        ),
+        lambda provider, is_stale: metrics.show("sluiceway_model_list_stale", is_stale, provider),
+    )
 
 
 async def work(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What people are told when money crosses a threshold, and how often that is tried."""
+"""What people are told once: of crossed thresholds and ending models; how often it is tried."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,13 +9,15 @@ class AlertKind(StrEnum):
     """Why an alert was fired."""
 
     THRESHOLD = "threshold"
+    MODEL = "model"
+    """A routed model ends, or is gone."""
     TEST = "test"
     """Somebody asks whether the channels work; it is tried once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A sentence for people; `action` is the threshold's."""
+    """A sentence for people; `action` is the threshold's, or the state of a model."""
 
     id: int
     kind: AlertKind

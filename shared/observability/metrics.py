@@ -36,6 +36,8 @@ GaugeName = Literal[
     "sluiceway_gate_open",
     "sluiceway_circuit_open",
     "sluiceway_ledger_drift_usd",
+    "sluiceway_model_days_left",
+    "sluiceway_model_list_stale",
 ]
 
 
@@ -100,8 +102,8 @@ COUNTERS: dict[CounterName, MetricEntry] = {
     ),
     "sluiceway_alerts_total": MetricEntry(
         "alerts",
-        "Budget thresholds crossed.",
-        "Any: read the alert; gates may be shut.",
+        "Alerts: budget thresholds crossed, by their action; models that end, by their state.",
+        "Any: read the alert; gates may be shut, or a model about to be.",
         ("action",),
     ),
     "sluiceway_alert_deliveries_total": MetricEntry(
@@ -185,6 +187,18 @@ GAUGES: dict[GaugeName, MetricEntry] = {
         "USD",
         "Settled attempts minus ledger, without what is on its way; exact in the reconciliation.",
         "Not 0: `GET /v1/admin/reconciliation?full=true` names the side; see `dead.usage`.",
+    ),
+    "sluiceway_model_days_left": MetricEntry(
+        "days",
+        "Days until a routed model ends, by the process that checked; 0: gone, +Inf: no end known.",
+        "Below 30: `GET /v1/admin/providers` has day and successor; route another model by then.",
+        ("provider", "model"),
+    ),
+    "sluiceway_model_list_stale": MetricEntry(
+        "0 or 1",
+        "Whether the provider's list of models could not be read at the last check.",
+        "1: `GET /v1/admin/providers` says why; ends of models may go unnoticed.",
+        ("provider",),
     ),
 }
 

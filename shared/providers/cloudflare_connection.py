@@ -5,7 +5,7 @@ every other status is raised as what Cloudflare says in its body.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ from shared.providers.trust import trusted_authorities
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _UNAUTHORIZED = 401
 _SET_ASIDE_SECONDS = 60.0
+_API = "https://api.cloudflare.com/client/v4"
 _GATEWAY_HOST = "gateway.ai.cloudflare.com"
 _ONE_CONNECTION = httpx.Limits(
     max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0
@@ -48,7 +49,7 @@ class CloudflareAccount:
 
     account_id: str
     tokens: Sequence[str] = field(repr=False)
-    base_url: str = "https://api.cloudflare.com/client/v4"
+    base_url: str = _API
     gateway_id: str | None = None
     encodes_model: bool = False
 
@@ -60,6 +61,11 @@ class CloudflareAccount:
         if _GATEWAY_HOST in base:
             return f"{base}/workers-ai/{model}"
         return f"{base}/accounts/{self.account_id}/ai/run/{model}"
+
+    def models_url(self) -> str:
+        """Return where models are listed; a gateway's own address lists none."""
+        base = _API if _GATEWAY_HOST in self.base_url else self.base_url.rstrip("/")
+        return f"{base}/accounts/{self.account_id}/ai/models/search"
 
 
 class TokenRotation:
@@ -96,7 +102,7 @@ class TokenRotation:
 
 
 class CloudflareConnection:
-    """Posts requests to models."""
+    """Posts requests to models, and reads their list."""
 
     def __init__(self, account: CloudflareAccount, limits: TimeLimits) -> None:
         self._account = account
@@ -135,7 +141,41 @@ class CloudflareConnection:
             TimeoutError: A limit was reached.
             httpx.HTTPError: The connection failed.
         """
-        response = await self._send(call, orjson.dumps(body), deadline)
+        url = self._account.run_url(call.model)
+        request = self._request("POST", url, orjson.dumps(body))
+        async with self._answered(operation, request, deadline, call.credential) as response:
+            yield response
+
+    @asynccontextmanager
+    async def list_models(
+        self, query: Mapping[str, str], deadline: Deadline
+    ) -> AsyncGenerator[httpx.Response]:
+        """Ask for a page of the models and hand it out as `post` does.
+
+        Raises:
+            ProviderTransientError: Cloudflare answered with an error.
+            ProviderPermanentError: Cloudflare says that the request is wrong.
+            TimeoutError: A limit was reached.
+            httpx.HTTPError: The connection failed.
+        """
+        url = httpx.URL(self._account.models_url(), params=query)
+        async with self._answered(Operation.CHAT, self._request("GET", url), deadline) as response:
+            yield response
+
+    def _request(self, method: str, url: httpx.URL | str, content: bytes = b"") -> httpx.Request:
+        return httpx.Request(
+            method, url, headers=self._headers, content=content, extensions=self._extensions
+        )
+
+    @asynccontextmanager
+    async def _answered(
+        self,
+        operation: Operation,
+        request: httpx.Request,
+        deadline: Deadline,
+        credential: int | None = None,
+    ) -> AsyncGenerator[httpx.Response]:
+        response = await self._send(request, deadline, credential)
         try:
             if not response.is_success:
                 async with deadline.waiting():
@@ -145,17 +185,13 @@ class CloudflareConnection:
             await response.aclose()
 
     async def _send(
-        self, call: ChatCall | EmbeddingCall, content: bytes, deadline: Deadline
+        self, request: httpx.Request, deadline: Deadline, credential: int | None
     ) -> httpx.Response:
         """Send with the next token, and again while tokens are refused and others are left."""
         clock = asyncio.get_running_loop()
-        url = self._account.run_url(call.model)
         while True:
-            token = self._tokens.next(clock.time(), call.credential)
-            headers = {**self._headers, "authorization": f"Bearer {token}"}
-            request = httpx.Request(
-                "POST", url, headers=headers, content=content, extensions=self._extensions
-            )
+            token = self._tokens.next(clock.time(), credential)
+            request.headers["authorization"] = f"Bearer {token}"
             async with deadline.waiting():
                 response = await self._connections.handle_async_request(request)
             if response.status_code != _UNAUTHORIZED:

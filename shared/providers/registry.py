@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
 from shared.domain.routing import Server
+from shared.ports.models import ModelCatalogue
 from shared.ports.providers import ChatModel, EmbeddingModel
+from shared.providers.cloudflare_catalogue import CloudflareModelCatalogue
 from shared.providers.cloudflare_chat import CloudflareChatModel
 from shared.providers.cloudflare_connection import CloudflareAccount, CloudflareConnection
 from shared.providers.cloudflare_embedding import CloudflareEmbeddingModel
 from shared.providers.limits import TimeLimits
+from shared.providers.openai_catalogue import OpenAIModelCatalogue
 from shared.providers.openai_chat import OpenAIChatModel
 from shared.providers.openai_embedding import OpenAIEmbeddingModel
 from shared.providers.openai_servers import OpenAIServer, open_client
@@ -23,10 +26,11 @@ _DEFAULT_LIMITS = TimeLimits()
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """The models that can be asked, by provider."""
+    """The models that can be asked, and their lists, by provider."""
 
     chat: Mapping[Provider, ChatModel]
     embedding: Mapping[Provider, EmbeddingModel]
+    catalogues: Mapping[Provider, ModelCatalogue]
     _closers: Sequence[Callable[[], Awaitable[None]]] = field(repr=False)
 
     async def aclose(self) -> None:
@@ -73,6 +77,10 @@ def build_providers(
         embedding={
             CLOUDFLARE: CloudflareEmbeddingModel(connection, limits),
             **{server.provider: OpenAIEmbeddingModel(server, limits) for server in servers},
+        },
+        catalogues={
+            CLOUDFLARE: CloudflareModelCatalogue(connection, limits),
+            **{server.provider: OpenAIModelCatalogue(server.client, limits) for server in servers},
         },
         _closers=(connection.aclose, *(server.client.close for server in servers)),
     )

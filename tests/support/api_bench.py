@@ -19,6 +19,7 @@ from shared.observability.metrics import Metrics
 from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 from tests.support.fakes_of_collections import MemoryCollections, MemoryVectors
+from tests.support.fakes_of_models import MemoryModels
 from tests.support.fakes_of_operations import (
     CountingHint,
     FixedDepths,
@@ -59,6 +60,7 @@ class ApiBench:
         self.scope_gates = MemoryScopeGates()
         self.audit = ListedAudit()
         self.alerts = ScriptedAlerts(self.clock)
+        self.models = MemoryModels()
         self.budgets = MemoryBudgets(self.clock)
         self.reports = MemoryReports()
         self.reconciliation = MemoryReconciliation()
@@ -109,6 +111,7 @@ class ApiBench:
                 scope_gates=self.scope_gates,
                 audit=self.audit,
                 alerts=self.alerts,
+                models=self.models,
                 budgets=self.budgets,
                 reports=self.reports,
                 reconciliation=self.reconciliation,

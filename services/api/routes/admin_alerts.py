@@ -18,7 +18,7 @@ def create_router(*, alerts: AdminAlerts, key: BearerKey) -> APIRouter:
 
     @router.get("", response_model=AlertPage, dependencies=[Depends(key)])
     async def list_alerts(after: AfterNumber = 0, limit: Limit = 100) -> Response:
-        """List fired thresholds, oldest first, with what became of them on each channel."""
+        """List alerts, oldest first, with what became of them on each channel."""
         return answer(await alerts.page(after, limit))
 
     @router.post("/test", response_model=AlertView)

@@ -27,7 +27,7 @@ class DeliveryView(BaseModel):
 
 
 class AlertView(BaseModel):
-    """A fired threshold, or a test."""
+    """A fired threshold, a model that ends, or a test."""
 
     id: int
     kind: str

@@ -13,7 +13,7 @@ class LogChannel:
     """Implements `AlertChannel`.
 
     Args:
-        count: Told the threshold's action, for the metric.
+        count: Told the alert's action, for the metric.
     """
 
     name = "log"
@@ -26,5 +26,8 @@ class LogChannel:
         if alert.kind is AlertKind.TEST:
             _log.warning("alert.test", alert=alert.message)
             return
-        _log.warning("budget.alert", alert=alert.message, action=alert.action)
+        if alert.kind is AlertKind.MODEL:
+            _log.warning("model.alert", alert=alert.message, action=alert.action)
+        else:
+            _log.warning("budget.alert", alert=alert.message, action=alert.action)
         self._count(alert.action)

@@ -3,9 +3,8 @@
 import json
 from dataclasses import dataclass
 
-from click.testing import Result
 from pydantic import JsonValue
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cli.application import app
 from cli.option_order import hoist

@@ -93,3 +93,13 @@ def test_addresses_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_rollout_is_an_exact_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDFLARE_ROLLOUT", "0.1")
     assert load(RoutingSettings).rollout == Decimal("0.1")
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.01", "0.12345", "NaN", "most"])
+def test_a_share_that_no_rollout_can_have_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], share: str
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_ROLLOUT", share)
+    with pytest.raises(SystemExit):
+        load(RoutingSettings)
+    assert "CLOUDFLARE_ROLLOUT" in capsys.readouterr().err

@@ -176,7 +176,11 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
         admin_rollouts.create_router(rollouts=rollouts, key=key, bodies=bodies),
         admin_providers.create_router(
             providers=AdminProviders(
-                parts.stores.models, parts.broker.hint, parts.routing, parts.clock
+                parts.stores.models,
+                parts.stores.circuits,
+                parts.broker.hint,
+                parts.routing,
+                parts.clock,
             ),
             key=key,
         ),

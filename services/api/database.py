@@ -5,6 +5,7 @@ from shared.persistence.engine import create_engine
 from shared.persistence.repositories.alerts import PostgresAlerts
 from shared.persistence.repositories.audit import PostgresAuditTrail
 from shared.persistence.repositories.budgets import PostgresBudgets
+from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.collections import PostgresCollections
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
 from shared.persistence.repositories.gates import PostgresGates
@@ -41,6 +42,7 @@ class Database:
             audit=PostgresAuditTrail(self._engine),
             alerts=PostgresAlerts(self._engine),
             models=PostgresModels(self._engine),
+            circuits=PostgresCircuits(self._engine),
             budgets=PostgresBudgets(self._engine, clock),
             reports=PostgresReports(self._engine),
             reconciliation=PostgresReconciliation(self._engine, clock),

@@ -13,6 +13,7 @@ from shared.observability.health import Check
 from shared.observability.metrics import Metrics
 from shared.ports.access import KeyRepository
 from shared.ports.alerts import AlertLog
+from shared.ports.circuits import CircuitRepository
 from shared.ports.clock import Clock, Ids
 from shared.ports.embeddings import CollectionRepository, VectorStore
 from shared.ports.gates import (
@@ -45,6 +46,7 @@ class Stores:
     audit: AuditTrail
     alerts: AlertLog
     models: ModelOverview
+    circuits: CircuitRepository
     budgets: BudgetRepository
     reports: Reports
     reconciliation: ReconciliationRepository

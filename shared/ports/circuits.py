@@ -43,6 +43,11 @@ class CircuitRepository(Protocol):
         """Forget circuits whose recovery is over, unless they have opened again."""
         ...
 
-    async def reset(self, provider: Provider) -> Sequence[Circuit]:
-        """Close all circuits of a provider, because a person says so; returns them."""
+    async def reset(self, provider: Provider, by: str) -> Sequence[Circuit]:
+        """Close all circuits of a provider, with an audit entry each; returns them.
+
+        Args:
+            provider: Whose.
+            by: The person's key.
+        """
         ...

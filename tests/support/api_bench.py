@@ -18,6 +18,7 @@ from shared.domain.pricing import PriceBook
 from shared.observability.metrics import Metrics
 from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
+from tests.support.fakes_of_circuits import MemoryCircuits
 from tests.support.fakes_of_collections import MemoryCollections, MemoryVectors
 from tests.support.fakes_of_models import MemoryModels
 from tests.support.fakes_of_operations import (
@@ -61,6 +62,7 @@ class ApiBench:
         self.audit = ListedAudit()
         self.alerts = ScriptedAlerts(self.clock)
         self.models = MemoryModels()
+        self.circuits = MemoryCircuits()
         self.budgets = MemoryBudgets(self.clock)
         self.reports = MemoryReports()
         self.reconciliation = MemoryReconciliation()
@@ -112,6 +114,7 @@ class ApiBench:
                 audit=self.audit,
                 alerts=self.alerts,
                 models=self.models,
+                circuits=self.circuits,
                 budgets=self.budgets,
                 reports=self.reports,
                 reconciliation=self.reconciliation,

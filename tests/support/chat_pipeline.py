@@ -150,7 +150,7 @@ async def pipeline(  # noqa: PLR0913, PLR0917 - each test names what it wants
     book = prices or load_price_book(_ROOT / "prices")
     rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
     for provider in (CLOUDFLARE, OPENAI):  # what an earlier test's faults have opened
-        await PostgresCircuits(engine).reset(provider)
+        await PostgresCircuits(engine).reset(provider, "key_test")
     state = SharedState(PostgresCircuits(engine), PostgresRateTurns(engine))
     admission = await open_admission(state, Limits(limits, {}), connections.hint, clock, Metrics())
     worker = _worker(engine, connections, process, Called(models, book, rollout, admission))

@@ -79,7 +79,8 @@ class MemoryCircuits:
             if since <= (circuit.recovers_from or circuit.open_until):
                 del self.circuits[circuit.key]
 
-    async def reset(self, provider: Provider) -> Sequence[Circuit]:
+    async def reset(self, provider: Provider, by: str) -> Sequence[Circuit]:
+        del by
         self._answer()
         found = [c for key, c in self.circuits.items() if key.provider == provider]
         for circuit in found:

@@ -192,6 +192,8 @@ class StackClient:
     async def behave(self) -> None:
         """Let both simulated providers behave again."""
         (await self.http.delete(f"{self.ready.simulator}/_control")).raise_for_status()
+        for provider in ("cloudflare", "openai"):
+            await self._admin("POST", f"providers/{provider}/reset")
 
     async def _admin(
         self, method: str, path: str, body: Mapping[str, JsonValue] | None = None

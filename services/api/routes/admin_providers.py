@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from services.api.dependencies import BearerKey
 from services.api.routes.answers import answer
+from services.api.routes.parameters import NamePath
 from services.api.schemas.providers import ModelCheckView, ProviderList
 from services.api.use_cases.admin_providers import AdminProviders
 from shared.domain.access import Caller
@@ -21,6 +22,12 @@ def create_router(*, providers: AdminProviders, key: BearerKey) -> APIRouter:
     async def list_providers() -> Response:
         """List the providers that routes lead to, with their models and when those end."""
         return answer(await providers.all())
+
+    @router.post("/{name}/reset", status_code=204)
+    async def reset_circuits(name: NamePath, caller: Annotated[Caller, Depends(key)]) -> Response:
+        """Close a provider's circuits and end its cooldowns."""
+        await providers.reset(caller, name)
+        return Response(status_code=204)
 
     @router.post("/check", status_code=202, response_model=ModelCheckView)
     async def check_models(caller: Annotated[Caller, Depends(key)]) -> Response:

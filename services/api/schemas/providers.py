@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel
 
 
 class ModelView(BaseModel):
@@ -23,10 +23,33 @@ class ModelView(BaseModel):
     checked_at: datetime | None
 
 
+class CircuitView(BaseModel):
+    """A circuit that is not closed.
+
+    Attributes:
+        model: Whose calls it concerns; `*` for all of the provider's.
+        circuit: The class of errors: `failing`, `rate`, `quota`, `money`, `access` or `retired`.
+        state: `open`, `half_open` (one call tries), or `recovering` (calls return step by step).
+        until: When calls may return.
+        openings: How often it has opened without having closed.
+        code: The error that opened it.
+    """
+
+    model: str
+    circuit: str
+    state: str
+    opened_at: datetime
+    until: datetime
+    openings: int
+    code: str
+    detail: str
+
+
 class ProviderView(BaseModel):
     """A provider that routes lead to.
 
     Attributes:
+        circuits: Those that are not closed: its models are let alone.
         list_checked_at: When its list of models was last read.
         list_error: Why that failed since; the models' states are then those of the last reading.
     """
@@ -35,7 +58,7 @@ class ProviderView(BaseModel):
     models: list[ModelView]
     list_checked_at: datetime | None
     list_error: str | None
-    circuits: list[JsonValue] = Field(default_factory=list[JsonValue])
+    circuits: list[CircuitView]
 
 
 class ProviderList(BaseModel):

@@ -50,7 +50,16 @@ _CLOSE = text(f"""
         AND c.state <> 'half_open'
         AND coalesce(c.recovers_from, c.open_until) <= k.recovers_from
 """)  # noqa: S608 - only our own column lists are put in
-_RESET = text("DELETE FROM provider_circuits WHERE provider = :provider RETURNING *")
+_RESET = text("""
+    WITH closed AS (DELETE FROM provider_circuits WHERE provider = :provider RETURNING *),
+    entry AS (
+        INSERT INTO audit_entries (kind, scope, from_state, to_state, actor, by, reason, changed_at)
+        SELECT 'circuit', 'provider:' || provider, state, 'closed', 'person', :by,
+            model || ' ' || circuit || ': ' || message, clock_timestamp()
+        FROM closed
+    )
+    SELECT * FROM closed
+""")
 
 
 class PostgresCircuits:
@@ -103,10 +112,10 @@ class PostgresCircuits:
         async with statement(self._engine) as connection:
             await connection.execute(_CLOSE, _KEYS.parameters(rows))
 
-    async def reset(self, provider: Provider) -> Sequence[Circuit]:
-        """Close all circuits of a provider."""
+    async def reset(self, provider: Provider, by: str) -> Sequence[Circuit]:
+        """Close all circuits of a provider, with an audit entry each."""
         async with statement(self._engine) as connection:
-            rows = await connection.execute(_RESET, {"provider": provider})
+            rows = await connection.execute(_RESET, {"provider": provider, "by": by})
             return [_circuit(row) for row in rows.mappings()]
 
 

@@ -25,7 +25,7 @@ async def circuits(address: str) -> AsyncGenerator[CircuitRepository]:
     engine = create_engine(address)
     repository = PostgresCircuits(engine)
     for provider in (CLOUDFLARE, OPENAI):
-        await repository.reset(provider)
+        await repository.reset(provider, "key_test")
     yield repository
     await engine.dispose()
 
@@ -133,5 +133,5 @@ async def test_a_person_closes_a_providers_circuits(
     circuits: CircuitRepository, provider: Provider, left: int
 ) -> None:
     await circuits.trip(_open())
-    assert len(await circuits.reset(provider)) == 1 - left
+    assert len(await circuits.reset(provider, "key_test")) == 1 - left
     assert len(await circuits.not_closed()) == left

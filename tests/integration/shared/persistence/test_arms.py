@@ -197,7 +197,7 @@ def test_undoing_the_migration_adds_the_arms_up(empty_database_url: str) -> None
             latency = f"({keys}, bucket, requests) VALUES ({of_user}, '{arm}', 20, {cost})"
             connection.execute(text(f"INSERT INTO usage_rollups {usage}"))
             connection.execute(text(f"INSERT INTO latency_rollups {latency}"))
-    downgrade(empty_database_url, "0007")
+    downgrade(empty_database_url, "0008")
     with engine.connect() as connection:
         usage = "SELECT requests, input_tokens, cost_usd, fallbacks FROM usage_rollups"
         assert [tuple(row) for row in connection.execute(text(usage))] == [(2, 4, 7, 2)]

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
+from shared.domain.circuits import Circuit, CircuitClass, CircuitKey, CircuitState
 from shared.domain.model_states import ListOutcome, ListRead, ListUnread, ModelState, ModelStatus
 from shared.ports.models import ModelFindings
 from tests.support.api_bench import ApiBench
@@ -71,3 +72,54 @@ async def test_providers_are_for_admins(bench: ApiBench) -> None:
         assert (await client.get("/v1/admin/providers")).status_code == 403
         assert (await client.post("/v1/admin/providers/check")).status_code == 403
         assert (await client.get("/v1/admin/providers/checks/1")).status_code == 403
+
+
+def _circuit(bench: ApiBench) -> Circuit:
+    now = bench.clock.now()
+    key = CircuitKey(CLOUDFLARE, "@cf/baai/bge-m3", CircuitClass.RATE)
+    until = now + timedelta(seconds=30)
+    return Circuit(key, CircuitState.OPEN, now, until, 2, "3040", "the model is out of capacity")
+
+
+async def test_circuits_that_are_not_closed_are_shown(bench: ApiBench) -> None:
+    await bench.circuits.trip(_circuit(bench))
+    async with bench.admin() as admin:
+        cloudflare, openai = (await admin.get("/v1/admin/providers")).json()["data"]
+        bench.clock.advance(timedelta(seconds=31))
+        returning = (await admin.get("/v1/admin/providers")).json()["data"][0]["circuits"]
+        bench.clock.advance(timedelta(seconds=31))
+        later = (await admin.get("/v1/admin/providers")).json()["data"][0]["circuits"]
+    assert cloudflare["circuits"] == [
+        {
+            "model": "@cf/baai/bge-m3",
+            "circuit": "rate",
+            "state": "open",
+            "opened_at": "2026-11-23T12:00:00Z",
+            "until": "2026-11-23T12:00:30Z",
+            "openings": 2,
+            "code": "3040",
+            "detail": "the model is out of capacity",
+        }
+    ]
+    assert openai["circuits"] == []
+    assert [one["state"] for one in returning] == ["recovering"]
+    assert later == []
+
+
+async def test_a_person_closes_a_providers_circuits(bench: ApiBench) -> None:
+    await bench.circuits.trip(_circuit(bench))
+    async with bench.admin() as admin:
+        closed = await admin.post("/v1/admin/providers/cloudflare/reset")
+        unknown = await admin.post("/v1/admin/providers/acme/reset")
+    assert (closed.status_code, unknown.status_code) == (204, 404)
+    assert bench.circuits.circuits == {}
+    assert bench.hint.sent == 1
+
+
+async def test_a_budget_of_a_provider_that_nobody_routes_to_is_refused(bench: ApiBench) -> None:
+    async with bench.admin() as admin:
+        refused = await admin.put(
+            "/v1/admin/budgets/provider:opneai", json={"window": "day", "thresholds": []}
+        )
+    assert refused.status_code == 422
+    assert "cloudflare, openai" in refused.json()["error"]["message"]

@@ -251,7 +251,7 @@ async def test_who_waits_looks_again_when_a_circuit_has_moved() -> None:
     await worker.failed(world.call(), SPENT)
     waiting = asyncio.create_task(worker.wait(world.clock.now() + timedelta(hours=1)))
     await asyncio.sleep(0)
-    await world.truth.reset(CLOUDFLARE)
+    await world.truth.reset(CLOUDFLARE, "key_test")
     await worker.refresh()
     async with asyncio.timeout(1):
         await waiting

@@ -20,17 +20,15 @@ from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 from tests.support.fakes_of_circuits import MemoryCircuits
 from tests.support.fakes_of_collections import MemoryCollections, MemoryVectors
+from tests.support.fakes_of_gates import ListedAudit, MemoryGates, MemoryScopeGates
 from tests.support.fakes_of_models import MemoryModels
 from tests.support.fakes_of_operations import (
     CountingHint,
     FixedDepths,
-    ListedAudit,
     MemoryBudgets,
-    MemoryGates,
     MemoryInvoices,
     MemoryReconciliation,
     MemoryReports,
-    MemoryScopeGates,
     ScriptedAlerts,
 )
 from tests.support.fakes_of_rollouts import MemoryRollouts

@@ -1,4 +1,4 @@
-"""Gates, budgets, reports and the broker's counts, in memory."""
+"""Alerts, budgets, reports and the broker's counts, in memory."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,19 +9,11 @@ from shared.domain.adjustments import LedgerSum, adjustments
 from shared.domain.alerts import Alert, AlertDelivery, AlertKind
 from shared.domain.budgets import Budget, BudgetScope, Window
 from shared.domain.catalog import Operation, Provider, Tier
-from shared.domain.errors import BrokerUnavailableError, DatabaseUnavailableError
-from shared.domain.gates import WORK_QUEUES, Gate, GateState, QueueActual, ScopeGate
+from shared.domain.errors import BrokerUnavailableError
 from shared.domain.ids import AttemptId, QueueName
 from shared.domain.ledger import LedgerEntry
 from shared.ports.alerts import StoredAlert
 from shared.ports.clock import Clock
-from shared.ports.gates import (
-    AuditEntry,
-    GateChange,
-    QueueOverview,
-    ScopeChange,
-    WorkerActual,
-)
 from shared.ports.invoices import Confirmed, Invoice, LedgerMoved
 from shared.ports.messaging import QueueDepth
 from shared.ports.money import Booked, BudgetState
@@ -33,93 +25,6 @@ from shared.ports.reports import (
     ReconciliationRun,
     UsageRow,
 )
-
-
-class MemoryGates:
-    """Implements `GateRepository` and `GateAdministration`."""
-
-    def __init__(self) -> None:
-        self.gates = {queue: Gate(queue, GateState.RUNNING, 1) for queue in WORK_QUEUES}
-        self.workers: dict[QueueName, list[WorkerActual]] = {}
-        self.oldest_by_queue: dict[QueueName, datetime] = {}
-        self.changes: list[GateChange] = []
-        self.reads = 0
-        self.is_away = False
-
-    async def desired(self, queues: Sequence[QueueName]) -> Mapping[QueueName, Gate]:
-        self.reads += 1
-        if self.is_away:
-            raise DatabaseUnavailableError("the database did not answer")
-        return {queue: self.gates[queue] for queue in queues}
-
-    async def calls_under_way(self, queue: QueueName) -> int:
-        raise NotImplementedError(f"the API does not ask what runs in {queue}")
-
-    async def report(self, worker: str, actual: Sequence[QueueActual]) -> None:
-        raise NotImplementedError(f"the API reports nothing: {worker} {actual}")
-
-    async def change(self, change: GateChange) -> Gate:
-        self.changes.append(change)
-        gate = replace(
-            self.gates[change.queue],
-            desired=change.desired,
-            generation=self.gates[change.queue].generation + 1,
-            reason=change.reason,
-            actor=change.actor,
-            until=change.until,
-            concurrency=change.concurrency,
-        )
-        self.gates[change.queue] = gate
-        return gate
-
-    async def overview(self) -> Sequence[QueueOverview]:
-        return [
-            QueueOverview(
-                gate, self.workers.get(gate.queue, []), self.oldest_by_queue.get(gate.queue)
-            )
-            for gate in self.gates.values()
-        ]
-
-
-class MemoryScopeGates:
-    """Implements `ScopeGateRepository`."""
-
-    def __init__(self) -> None:
-        self.gates: dict[tuple[str, QueueName], ScopeGate] = {}
-        self.changes: list[ScopeChange] = []
-
-    async def closed(self) -> Sequence[ScopeGate]:
-        return [one for one in self.gates.values() if one.desired is GateState.CLOSED]
-
-    async def all(self) -> Sequence[ScopeGate]:
-        return [one for one in self.gates.values() if one.desired is not GateState.RUNNING]
-
-    async def change(self, change: ScopeChange) -> Sequence[ScopeGate]:
-        self.changes.append(change)
-        for queue in change.queues:
-            place = (str(change.scope), queue)
-            before = self.gates.get(place)
-            self.gates[place] = ScopeGate(
-                scope=str(change.scope),
-                queue=queue,
-                desired=change.desired,
-                generation=1 if before is None else before.generation + 1,
-                reason=change.reason,
-                actor=change.actor,
-                until=change.until,
-                concurrency=change.concurrency,
-            )
-        return [self.gates[str(change.scope), queue] for queue in change.queues]
-
-
-class ListedAudit:
-    """Implements `AuditTrail`."""
-
-    def __init__(self) -> None:
-        self.entries: list[AuditEntry] = []
-
-    async def page(self, after: int, limit: int) -> Sequence[AuditEntry]:
-        return [one for one in self.entries if one.id > after][:limit]
 
 
 class ScriptedAlerts:
@@ -160,7 +65,8 @@ class MemoryBudgets:
         return [self._state(budget) for budget in reversed(found)]
 
     async def all(self) -> Sequence[BudgetState]:
-        return [self._state(budget) for budget in self.budgets.values()]
+        ordered = sorted(self.budgets.values(), key=lambda one: (str(one.scope), one.window))
+        return [self._state(budget) for budget in ordered]
 
     async def put(self, budget: Budget, by: str, reason: str = "") -> BudgetState:
         del by

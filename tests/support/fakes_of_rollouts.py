@@ -7,7 +7,7 @@ from shared.domain.rollout import Rollout
 from shared.ports.clock import Clock
 from shared.ports.gates import AuditEntry
 from shared.ports.rollouts import RolloutChange
-from tests.support.fakes_of_operations import ListedAudit
+from tests.support.fakes_of_gates import ListedAudit
 
 
 class MemoryRollouts:

@@ -13,7 +13,7 @@ from shared.persistence.repositories.audit import PostgresAuditTrail
 from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.ports.gates import AuditTrail
 from shared.ports.rollouts import RolloutChange, RolloutRepository
-from tests.support.fakes_of_operations import ListedAudit
+from tests.support.fakes_of_gates import ListedAudit
 from tests.support.fakes_of_rollouts import MemoryRollouts
 from tests.support.fakes_of_time import StillClock
 

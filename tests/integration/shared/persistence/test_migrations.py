@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import MigrateOperation
-from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.schema import SchemaItem
 
 from shared.persistence.migrate import downgrade, upgrade
@@ -11,6 +11,14 @@ from shared.persistence.models import METADATA
 
 _OURS = set(METADATA.tables)
 _PARTITIONS = ("vectors_", "ledger_entries_")
+_ALERT_AND_DELIVERY = text("""
+    WITH fired AS (
+        INSERT INTO alerts (scope, window_start, threshold, kind, fired_at)
+        VALUES ('provider:openai', now(), 'luna 30d', 'model', now()) RETURNING id
+    )
+    INSERT INTO alert_deliveries (alert_id, channel, next_attempt_at)
+    SELECT id, 'log', now() FROM fired
+""")
 
 
 def _tables(database_url: str) -> set[str]:
@@ -72,3 +80,16 @@ def test_migrations_started_together_run_one_after_the_other(empty_database_url:
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(upgrade, [empty_database_url] * 3))
     assert _tables(empty_database_url) >= _OURS
+
+
+def test_alerts_about_models_leave_with_their_tables(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    engine = create_engine(make_url(empty_database_url).set(drivername="postgresql+psycopg"))
+    try:
+        with engine.begin() as connection:
+            connection.execute(_ALERT_AND_DELIVERY)
+        downgrade(empty_database_url, "0007")
+        with engine.begin() as connection:
+            assert connection.execute(text("SELECT count(*) FROM alerts")).scalar_one() == 0
+    finally:
+        engine.dispose()

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from services.api.use_cases.authenticate import secret_hash
-from shared.domain.gates import CHAT_FREE, WORK_QUEUES, QueueActual
+from shared.domain.gates import CHAT_FREE, WORK_QUEUES, Gate, GateActor, GateState, QueueActual
 from shared.ports.gates import WorkerActual
 from tests.support.api_bench import ApiBench
 
@@ -56,6 +56,9 @@ async def test_a_wrong_key_request_names_its_field(
 async def test_a_gate_moves_and_workers_get_a_hint(
     bench: ApiBench, verb: str, desired: str
 ) -> None:
+    bench.gates.gates[CHAT_FREE] = Gate(
+        CHAT_FREE, GateState.PAUSED, 1, "day budget", GateActor.BUDGET
+    )
     async with bench.admin() as admin:
         answer = await admin.post(f"/v1/admin/queues/chat.free/{verb}", json={"reason": "why"})
     body = answer.json()

@@ -58,6 +58,7 @@ async def test_documents_of_a_closed_scope_are_refused(bench: ApiBench) -> None:
     [("pause", "paused"), ("resume", "running"), ("slow", "slowed"), ("close", "closed")],
 )
 async def test_a_scopes_gates_move(bench: ApiBench, verb: str, desired: str) -> None:
+    _closed(bench, "user:ann")
     async with bench.admin() as admin:
         answer = await admin.post(
             f"/v1/admin/scopes/user:ann/{verb}", json={"reason": "why", "queues": ["chat.free"]}
@@ -67,6 +68,12 @@ async def test_a_scopes_gates_move(bench: ApiBench, verb: str, desired: str) -> 
     assert gate["concurrency"] == (1 if verb == "slow" else None)
     (change,) = bench.scope_gates.changes
     assert (change.by, change.reason, change.actor) == ("admin", "why", GateActor.PERSON)
+
+
+async def test_a_scope_without_gates_has_none_to_resume(bench: ApiBench) -> None:
+    async with bench.admin() as admin:
+        answer = await admin.post("/v1/admin/scopes/user:ann/resume")
+    assert (answer.status_code, answer.json()) == (200, {"data": []})
 
 
 async def test_without_queues_all_of_a_scopes_gates_move(bench: ApiBench) -> None:

@@ -16,7 +16,7 @@ from shared.messages.commands import CompleteChat
 from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
 from shared.ports.rollouts import RolloutChange
 from shared.providers.routing_file import load_routing_table
-from tests.support.fakes_of_operations import ListedAudit
+from tests.support.fakes_of_gates import ListedAudit
 from tests.support.fakes_of_rollouts import MemoryRollouts
 from tests.support.fakes_of_time import StillClock
 

@@ -6,7 +6,7 @@ from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.rollout import CLOUDFLARE_ROLLOUT
 from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
 from shared.ports.rollouts import RolloutChange
-from tests.support.fakes_of_operations import ListedAudit
+from tests.support.fakes_of_gates import ListedAudit
 from tests.support.fakes_of_rollouts import MemoryRollouts
 from tests.support.fakes_of_time import StillClock
 

@@ -78,6 +78,7 @@ class Pipeline:
     hint: ControlHint
     percent: Callable[[], Decimal]
     """The rollout as the worker knows it."""
+    admission: SharedAdmission
 
     async def submit(self, job: NewJob) -> JobId:
         """Accept a job as the API does."""
@@ -175,6 +176,7 @@ async def pipeline(  # noqa: PLR0913, PLR0917 - each test names what it wants
             simulator=simulator,
             hint=connections.hint,
             percent=rollout.percent,
+            admission=admission,
         )
     finally:
         await ledger.drain()

@@ -78,7 +78,7 @@ def _event(
         hold_usd=call.hold_usd,
         is_fallback=call.is_fallback,
         is_error=result.outcome is not AttemptOutcome.SUCCEEDED,
-        assumed=result.outcome is AttemptOutcome.UNKNOWN,
+        assumed=result.outcome is AttemptOutcome.UNKNOWN or usage.is_assumed,
         latency_ms=latency_ms,
         arm=call.arm,
     )

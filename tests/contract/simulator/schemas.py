@@ -5,14 +5,14 @@ alternatives of Cloudflare's schemas, which require nothing, are told apart by h
 """
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import jsonschema
 
+from simulator.json_values import JsonObject, is_array, is_number, is_object
+
 _FOLDER = Path(__file__).parent
-_COMPONENTS = "components"
 
 
 def check_cloudflare(entry: str, value: object) -> None:
@@ -22,7 +22,7 @@ def check_cloudflare(entry: str, value: object) -> None:
         jsonschema.ValidationError: It does not fit.
     """
     schema = _told_apart(_read("schemas/cloudflare-workers-ai.schema.json")[entry])
-    assert isinstance(schema, dict)
+    assert is_object(schema)
     jsonschema.validate(value, schema)
 
 
@@ -32,12 +32,12 @@ def check_openai(name: str, value: object) -> None:
     Raises:
         jsonschema.ValidationError: It does not fit.
     """
-    specification = _lenient(_read("schemas/openai.schema.json"))
-    reference = {"$ref": f"#/{_COMPONENTS}/schemas/{name}"}
-    jsonschema.validate(value, reference | {_COMPONENTS: specification[_COMPONENTS]})
+    components = _lenient(_read("schemas/openai.schema.json")["components"])
+    schema = {"$ref": f"#/components/schemas/{name}", "components": components}
+    jsonschema.validate(value, schema)
 
 
-def captured(name: str) -> dict[str, object]:
+def captured(name: str) -> JsonObject:
     """Return a captured JSON answer."""
     return _read(f"captures/{name}.json")
 
@@ -49,54 +49,57 @@ def captured_stream(name: str) -> str:
 
 def shape_of(value: object) -> object:
     """Return the names and kinds of a value: what two answers of one shape have in common."""
-    if isinstance(value, dict):
-        return {str(name): shape_of(item) for name, item in value.items()}
-    if isinstance(value, list):
+    if is_object(value):
+        return {name: shape_of(item) for name, item in value.items()}
+    if is_array(value):
         return [shape_of(item) for item in value[:1]]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return "number"
-    return type(value).__name__
+    return "number" if is_number(value) else type(value).__name__
 
 
 @cache
-def _read(path: str) -> dict[str, object]:
-    read: dict[str, object] = json.loads((_FOLDER / path).read_text("utf-8"))
+def _read(path: str) -> JsonObject:
+    read: JsonObject = json.loads((_FOLDER / path).read_text("utf-8"))
     return read
 
 
 def _told_apart(part: object) -> object:
     """Let each alternative of a choice require all of its fields, unless it says which."""
-    if isinstance(part, list):
+    if is_array(part):
         return [_told_apart(item) for item in part]
-    if not isinstance(part, dict):
+    if not is_object(part):
         return part
-    read: dict[str, object] = {name: _told_apart(item) for name, item in part.items()}
-    choices = read.get("oneOf")
-    if isinstance(choices, list):
-        read["oneOf"] = [{"required": list(one.get("properties", []))} | one for one in choices]
+    read = {name: _told_apart(item) for name, item in part.items()}
+    if is_array(choices := read.get("oneOf")):
+        read["oneOf"] = [_all_required(choice) for choice in choices]
     return read
 
 
-def _lenient(schema: object) -> dict[str, object]:
+def _all_required(choice: object) -> JsonObject:
+    assert is_object(choice)
+    fields = choice.get("properties")
+    return {"required": list(fields) if is_object(fields) else []} | choice
+
+
+def _lenient(part: object) -> object:
     """Let properties that are not required, or called nullable, be null."""
-    assert isinstance(schema, dict)
-    return {str(name): _lenient_part(name, part, schema) for name, part in schema.items()}
-
-
-def _lenient_part(name: object, part: object, schema: Mapping[object, object]) -> object:
-    if name == "properties" and isinstance(part, dict):
-        required = schema.get("required")
-        needed = required if isinstance(required, list) else []
-        return {
-            field: _lenient(its) if field in needed and "nullable" not in its else _or_null(its)
-            for field, its in part.items()
+    if is_array(part):
+        return [_lenient(item) for item in part]
+    if not is_object(part):
+        return part
+    read = {name: _lenient(item) for name, item in part.items()}
+    needed = read.get("required")
+    if is_object(fields := read.get("properties")):
+        is_needed = frozenset(needed if is_array(needed) else [])
+        read["properties"] = {
+            name: field if name in is_needed and not _is_nullable(field) else _or_null(field)
+            for name, field in fields.items()
         }
-    if isinstance(part, dict):
-        return _lenient(part)
-    if isinstance(part, list):
-        return [_lenient(item) if isinstance(item, dict) else item for item in part]
-    return part
+    return read
 
 
-def _or_null(schema: object) -> dict[str, object]:
-    return {"anyOf": [_lenient(schema), {"type": "null"}]}
+def _is_nullable(schema: object) -> bool:
+    return is_object(schema) and schema.get("nullable") is True
+
+
+def _or_null(schema: object) -> JsonObject:
+    return {"anyOf": [schema, {"type": "null"}]}

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 _NATIVE = "@cf/meta/llama-3.2-3b-instruct"
 _PATH = f"/client/v4/accounts/acc/ai/run/{_NATIVE}"
 _CHAT: dict[str, object] = {"messages": [{"role": "user", "content": "compare queues"}]}
-_DEFAULTS = {
+_DEFAULTS: dict[str, object] = {
     "latency_ms": 0,
     "tokens_per_second": None,
     "mode": "ok",

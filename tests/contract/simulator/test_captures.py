@@ -2,6 +2,7 @@
 
 import pytest
 
+from simulator.json_values import JsonObject, is_array, is_object
 from tests.contract.simulator.running import Simulator
 from tests.contract.simulator.schemas import captured, captured_stream, shape_of
 from tests.contract.simulator.shapes import data_lines, events
@@ -87,7 +88,7 @@ def _comparable(answer: dict[str, object]) -> object:
     """Return an answer's shape without the vectors, which a capture only names."""
     result = _object_at(answer, "result")
     data = result.get("data")
-    if isinstance(data, list):
+    if is_array(data):
         result["data"] = len(data)
     return shape_of(answer)
 
@@ -99,7 +100,8 @@ def _distinct_shapes(stream: str) -> list[object]:
     return [shape for shape, before in pairs if shape != before]
 
 
-def _object_at(value: object, name: str) -> dict[str, object]:
-    assert isinstance(value, dict)
-    found: dict[str, object] = value[name]
+def _object_at(value: object, name: str) -> JsonObject:
+    assert is_object(value)
+    found = value[name]
+    assert is_object(found)
     return found

@@ -10,7 +10,8 @@ _BOTH = "@cf/meta/llama-3.1-8b-instruct-fast"
 _LIKE_OPENAI = "@cf/google/gemma-4-26b-a4b-it"
 _LUNA = "gpt-6-luna"
 _CHAT: dict[str, object] = {"messages": [{"role": "user", "content": "compare message queues"}]}
-_TOOL = {"type": "function", "function": {"name": "look", "parameters": {"properties": {}}}}
+_NONE: dict[str, object] = {"properties": {}}
+_TOOL = {"type": "function", "function": {"name": "look", "parameters": _NONE}}
 _VARIANTS: list[dict[str, object]] = [
     {},
     {"max_tokens": 5},

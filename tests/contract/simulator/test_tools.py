@@ -10,7 +10,7 @@ from tests.contract.simulator.shapes import data_lines, events
 _NATIVE = "@cf/meta/llama-3.2-3b-instruct"
 _BOTH = "@cf/meta/llama-3.1-8b-instruct-fast"
 _QWEN = "@cf/qwen/qwen3-30b-a3b-fp8"
-_PARAMETERS = {
+_PARAMETERS: dict[str, object] = {
     "type": "object",
     "properties": {
         "city": {"type": "string", "enum": ["Porto", "Lagos"]},
@@ -18,8 +18,9 @@ _PARAMETERS = {
     },
     "required": ["city"],
 }
+_NONE: dict[str, object] = {"properties": {}}
 _WEATHER = {"name": "weather", "description": "Look outside.", "parameters": _PARAMETERS}
-_CLOCK = {"name": "clock", "description": "Tell the time.", "parameters": {"properties": {}}}
+_CLOCK = {"name": "clock", "description": "Tell the time.", "parameters": _NONE}
 _FLAT = [_WEATHER, _CLOCK]
 _WRAPPED = [{"type": "function", "function": tool} for tool in _FLAT]
 _EXPECTED = {"city": "Porto", "days": 1}

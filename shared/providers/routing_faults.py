@@ -29,9 +29,9 @@ def faults_of_names(file: RoutingFile) -> Iterator[Fault]:
 
 
 def _provider_faults(file: RoutingFile) -> Iterator[Fault]:
-    for name in file.providers:
-        if name in _BUILT_IN:
-            yield f"providers.{name}", f"is built in; {_BUILT_IN[name]} says where it is"
+    for provider in file.providers:
+        if provider in _BUILT_IN:
+            yield f"providers.{provider}", f"is built in; {_BUILT_IN[provider]} says where it is"
     for name, part in file.candidates.items():
         if fault := _unknown_provider(file, part.provider):
             yield f"candidates.{name}.provider", fault

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +24,7 @@ from shared.domain.catalog import Provider
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
 from shared.domain.pricing import PriceBook
+from shared.domain.routing import RoutingTable
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
 from shared.messaging.worker_process import Connections, WorkerProcess
@@ -53,6 +54,22 @@ _IN_TIME_SECONDS = 30.0
 
 class _Bill(BaseModel):
     total_usd: Decimal
+
+
+def _shipped_prices() -> PriceBook:
+    return load_price_book(_ROOT / "prices")
+
+
+def _shipped_table() -> RoutingTable:
+    return load_routing_table(_ROOT / "deploy/routing.toml")
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Who answers what at which price; as shipped, where a test does not say."""
+
+    prices: PriceBook = field(default_factory=_shipped_prices)
+    table: RoutingTable = field(default_factory=_shipped_table)
 
 
 @dataclass(frozen=True)
@@ -111,20 +128,19 @@ async def pipeline(
     amqp_url: str,
     simulator: SimulatorClient,
     models: Mapping[Provider, ChatModel],
-    prices: PriceBook | None = None,
+    routing: Routing | None = None,
     hint: ControlHint | None = None,
 ) -> AsyncGenerator[Pipeline]:
     """Run both services for the time of the block and stop them as SIGTERM would.
 
-    Without a price book of its own, the test gets the shipped one; `hint` stands for the real one,
-    to lose hints.
+    Without a routing of its own, the test gets the shipped one; `hint` stands for the real one, to
+    lose hints.
     """
     broker = BrokerSettings.model_validate({"RABBITMQ_URL": amqp_url})
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
     clock = SystemClock()
     connections = await Connections.open(broker, process)
-    book = prices or load_price_book(_ROOT / "prices")
-    worker = _worker(engine, connections, process, models, book)
+    worker = _worker(engine, connections, process, models, routing or Routing())
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
@@ -148,7 +164,7 @@ def _worker(
     connections: Connections,
     process: ProcessSettings,
     models: Mapping[Provider, ChatModel],
-    prices: PriceBook,
+    routing: Routing,
 ) -> WorkerProcess:
     clock, ids = SystemClock(), RandomIds()
     attempts, worker_id = PostgresAttempts(engine), ids.new("worker")
@@ -162,8 +178,8 @@ def _worker(
     )
     complete_chat = CompleteChatJob(
         ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids),
-        RoutedByTable(load_routing_table(_ROOT / "deploy/routing.toml"), Decimal(100)),
-        prices,
+        RoutedByTable(routing.table, Decimal(100)),
+        routing.prices,
         RunAttempt(
             StreamPorts(connections.frames, attempts, clock), CallProvider(models), worker_id
         ),

@@ -41,3 +41,11 @@ def test_a_model_is_called_at_the_api_or_at_a_gateway(base_url: str, url: str) -
 
 def test_an_account_hides_its_tokens() -> None:
     assert "secret" not in repr(CloudflareAccount("x", ["secret"]))
+
+
+def test_a_models_slashes_are_encoded_on_request() -> None:
+    account = CloudflareAccount("x", ["t"], "https://api.example", encodes_model=True)
+
+    assert account.run_url("@cf/baai/bge-m3") == (
+        "https://api.example/accounts/x/ai/run/@cf%2Fbaai%2Fbge-m3"
+    )

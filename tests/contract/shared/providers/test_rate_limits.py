@@ -1,5 +1,6 @@
 """What is left of a provider's limits is reported beside each answer."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -44,7 +45,7 @@ async def test_beside_vectors(
 ) -> None:
     data = [[1, 2]] if provider == CLOUDFLARE else [{"index": 0, "embedding": [1, 2]}]
     body = {"result": {"data": data}, "success": True, "data": data}
-    replay.replies = [json_reply(body, **dict(_HEADERS))]
+    replay.replies = [replace(json_reply(body), headers=_HEADERS)]
 
     answer = await replayed.embedding[provider].embed(EmbeddingCall(AttemptId("a"), "m", ["x"], 2))
 

@@ -11,6 +11,7 @@ from shared.domain.provider_calls import (
     ChatFinished,
     ChatMessage,
     JsonAnswer,
+    JsonSchema,
     NamedTool,
     Tool,
     ToolCall,
@@ -23,7 +24,7 @@ from shared.messages.requests import ChatRequest
 from tests.support.chat_world import ChatWorld, command
 from tests.support.fake_providers import Says
 
-_SCHEMA = {"type": "object", "properties": {}}
+_SCHEMA: JsonSchema = {"type": "object", "properties": {}}
 _CALL = ToolCall("call_1", "weather", '{"city":"Rome"}')
 _ASKED = {"role": "user", "content": "hi"}
 

@@ -2,7 +2,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import orjson
-import pytest
 
 from shared.domain.collections import EmbeddingWork, OnFallback
 from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
@@ -292,16 +291,3 @@ async def test_a_gate_that_shuts_midway_gives_the_job_back() -> None:
     (command,) = world.attempts.given_back
     assert command.message.exchange == "retry.5s"
     assert world.broker.published == []
-
-
-@pytest.mark.parametrize(
-    ("kind", "is_interactive"), [(JobKind.EMBED, True), (JobKind.INGEST, False)]
-)
-async def test_only_bulk_work_waits_for_a_busy_model(
-    kind: JobKind,
-    is_interactive: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    world = EmbeddingWorld()
-    world.has(texts=1)
-    await world.embed(kind)
-    assert [call.is_interactive for call in world.cloudflare.calls] == [is_interactive]

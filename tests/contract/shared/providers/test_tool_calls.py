@@ -1,6 +1,4 @@
-"""Tools: asked for in each API's shape, and read in every shape in which calls come back."""
-
-from collections.abc import Sequence
+"""Tool calls are read in every shape in which they come back."""
 
 import orjson
 import pytest
@@ -12,17 +10,15 @@ from shared.domain.provider_calls import (
     ChatCall,
     ChatFinished,
     ChatMessage,
-    NamedTool,
     TextDelta,
     Tool,
     ToolCall,
-    ToolMode,
 )
 from shared.domain.usage import TokenUsage
-from shared.providers.json_reading import JsonObject, decode_object
+from shared.providers.json_reading import JsonObject
 from shared.providers.registry import Providers
 from tests.support.local_providers import LOCAL
-from tests.support.replay_server import ReplayServer, Reply, json_reply, stream_reply
+from tests.support.replay_server import ReplayServer, json_reply, stream_reply
 
 _PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
 _CALL = ToolCall("call_1", "weather", '{"city":"Rome"}')
@@ -31,14 +27,12 @@ _DONE = b"data: [DONE]\n\n"
 _PROVIDERS = [CLOUDFLARE, OPENAI, LOCAL]
 
 
-def _chat(
-    *messages: ChatMessage, tools: Sequence[Tool] = (), choice: ToolMode | NamedTool | None = None
-) -> ChatCall:
-    asked = messages or (ChatMessage("user", "Weather in Rome?"),)
-    return ChatCall(AttemptId("att_1"), "model", asked, 64, tools=tools, tool_choice=choice)
+def _chat(*tools: Tool) -> ChatCall:
+    asked = [ChatMessage("user", "Weather in Rome?")]
+    return ChatCall(AttemptId("att_1"), "model", asked, 64, tools=tools)
 
 
-_WEATHER = _chat(tools=[Tool("weather", "Tells the weather.", _PARAMETERS)])
+_WEATHER = _chat(Tool("weather", "Tells the weather.", _PARAMETERS))
 
 
 def _event(value: object) -> bytes:
@@ -54,108 +48,12 @@ def _piece(arguments: object, **more: object) -> JsonObject:
     return {"index": 0, **more, "function": {"arguments": arguments}}
 
 
-def _text_reply(provider: Provider) -> Reply:
-    if provider == CLOUDFLARE:
-        return stream_reply(_event({"response": "x", "usage": _USAGE}), _DONE)
-    return stream_reply(_delta({"content": "x"}, "stop"), _DONE)
-
-
-async def _asked(
-    replay: ReplayServer, providers: Providers, provider: Provider, call: ChatCall
-) -> JsonObject:
-    """Return the body that a call sends."""
-    replay.replies = [_text_reply(provider)]
-    _ = [event async for event in providers.chat[provider].stream(call)]
-    return decode_object(replay.requests[0].body)
-
-
 async def _answered(
     providers: Providers, provider: Provider, call: ChatCall = _WEATHER
 ) -> tuple[str, ChatFinished]:
     *deltas, end = [event async for event in providers.chat[provider].stream(call)]
     assert isinstance(end, ChatFinished)
     return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), end
-
-
-@pytest.mark.parametrize("provider", _PROVIDERS)
-async def test_a_request_names_its_tools(
-    replay: ReplayServer, replayed: Providers, provider: Provider
-) -> None:
-    body = await _asked(replay, replayed, provider, _WEATHER)
-
-    function = {"name": "weather", "description": "Tells the weather.", "parameters": _PARAMETERS}
-    assert body["tools"] == [{"type": "function", "function": function}]
-    assert "tool_choice" not in body
-
-
-@pytest.mark.parametrize("provider", _PROVIDERS)
-@pytest.mark.parametrize(
-    ("choice", "sent"),
-    [
-        (ToolMode.AUTO, "auto"),
-        (ToolMode.NONE, "none"),
-        (ToolMode.REQUIRED, "required"),
-        (NamedTool("weather"), {"type": "function", "function": {"name": "weather"}}),
-    ],
-)
-async def test_a_request_says_which_tool_must_be_called(
-    replay: ReplayServer,
-    replayed: Providers,
-    provider: Provider,
-    choice: ToolMode | NamedTool,
-    sent: object,
-) -> None:
-    call = _chat(tools=_WEATHER.tools, choice=choice)
-
-    assert (await _asked(replay, replayed, provider, call))["tool_choice"] == sent
-
-
-async def test_cloudflare_is_told_what_openai_leaves_out(
-    replay: ReplayServer, replayed: Providers
-) -> None:
-    body = await _asked(replay, replayed, CLOUDFLARE, _chat(tools=[Tool("now")]))
-
-    nothing = {"type": "object", "properties": {}}
-    function = {"name": "now", "description": "", "parameters": nothing}
-    assert body["tools"] == [{"type": "function", "function": function}]
-
-
-@pytest.mark.parametrize("provider", [OPENAI, LOCAL])
-async def test_openai_is_told_no_more_than_the_caller_said(
-    replay: ReplayServer, replayed: Providers, provider: Provider
-) -> None:
-    call = _chat(tools=[Tool("now", strict=True)])
-
-    body = await _asked(replay, replayed, provider, call)
-
-    assert body["tools"] == [{"type": "function", "function": {"name": "now", "strict": True}}]
-
-
-@pytest.mark.parametrize(("provider", "no_text"), [(CLOUDFLARE, ""), (OPENAI, None), (LOCAL, None)])
-async def test_a_conversation_with_calls_and_parts_is_sent_whole(
-    replay: ReplayServer, replayed: Providers, provider: Provider, no_text: str | None
-) -> None:
-    call = _chat(
-        ChatMessage("user", ("Weather", "in Rome?")),
-        ChatMessage("assistant", "", tool_calls=(_CALL,)),
-        ChatMessage("tool", "sunny", tool_call_id="call_1"),
-    )
-
-    body = await _asked(replay, replayed, provider, call)
-
-    called = {"name": "weather", "arguments": '{"city":"Rome"}'}
-    assert body["messages"] == [
-        {
-            "role": "user",
-            "content": [{"type": "text", "text": "Weather"}, {"type": "text", "text": "in Rome?"}],
-        },
-        {
-            "role": "assistant",
-            "content": no_text,
-            "tool_calls": [{"id": "call_1", "type": "function", "function": called}],
-        },
-        {"role": "tool", "content": "sunny", "tool_call_id": "call_1"},
-    ]
 
 
 @pytest.mark.parametrize("provider", _PROVIDERS)

@@ -75,8 +75,7 @@ async def _watch(client: StackClient, job_id: str, tier: str, frames: list[Frame
     url = f"{client.ready.api}/v1/jobs/{job_id}/events"
     async with client.http.stream("GET", url, headers=client.login(tier), timeout=None) as answer:
         async for line in answer.aiter_lines():
-            if line.startswith("data:"):
-                frames.append(FRAME.validate_json(line.removeprefix("data:")))
+            frames += [FRAME.validate_json(line[5:])] if line.startswith("data:") else []
 
 
 async def _over_or_waiting(client: StackClient, job_id: str, tier: str) -> JobBody:

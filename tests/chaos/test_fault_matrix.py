@@ -66,8 +66,10 @@ class Fault:
         return f"cloudflare failed:{code} > openai succeeded | {reset}completed | succeeded"
 
 
-def _mode(mode: str, *codes: str, is_midway: bool = False, **more: JsonValue) -> Fault:
-    return Fault({"mode": mode, **more}, *codes, is_midway=is_midway)
+def _mode(
+    mode: str, stream: str, plain: str, embed: str, *, is_midway: bool = False, **more: JsonValue
+) -> Fault:
+    return Fault({"mode": mode, **more}, stream, plain, embed, is_midway=is_midway)
 
 
 def _error(code: str, *, is_final: bool = False) -> Fault:

@@ -17,6 +17,7 @@ from shared.domain.provider_calls import (
     EmbeddingAnswer,
     EmbeddingCall,
     TextDelta,
+    ToolCall,
 )
 from shared.domain.usage import TokenUsage
 from shared.providers.errors import own_error, provider_error
@@ -28,6 +29,7 @@ class Says:
 
     pieces: Sequence[str] = ("Hello", " world")
     finish_reason: str = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ class ScriptedChatModel:
                 yield TextDelta(piece)
             usage = TokenUsage(assumed_prompt_tokens(call.messages), len(step.pieces))
             match step:
-                case Says(finish_reason=reason):
-                    yield ChatFinished(reason, usage, call.model, request_id)
+                case Says(finish_reason=reason, tool_calls=calls):
+                    yield ChatFinished(reason, usage, call.model, request_id, calls)
                 case BreaksOff(code=code):
                     raise own_error(self.provider, code, usage, request_id)
                 case Hangs():

@@ -103,10 +103,10 @@ def _other_rig(providers: Providers) -> ChatRig:
     async def misbehave(mode: str) -> None:
         if mode not in MODELS:
             pytest.skip(f"the other server cannot be made to be {mode}")
-        rig.call = _call(mode)
+        other.call = _call(mode)
 
-    rig = ChatRig(providers.chat[LOCAL], _call(ANSWERS), misbehave)
-    return rig
+    other = ChatRig(providers.chat[LOCAL], _call(ANSWERS), misbehave)
+    return other
 
 
 async def _failure(rig: ChatRig) -> ProviderFailure:

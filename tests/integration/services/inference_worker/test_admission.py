@@ -19,7 +19,7 @@ from shared.ports.admission import HeldUp
 from shared.providers.registry import Providers
 from shared.system import SystemClock
 from tests.support.chat_jobs import USER, change, new_chat_job, rows
-from tests.support.chat_pipeline import Pipeline, pipeline
+from tests.support.chat_pipeline import Pipeline, Routing, pipeline
 from tests.support.fakes_of_circuits import CountingHint
 from tests.support.local_providers import SimulatorClient
 from tests.support.proxy import Proxy
@@ -122,7 +122,9 @@ async def _limited(
     limit: RateLimit,
 ) -> AsyncGenerator[Pipeline]:
     await change(engine, "DELETE FROM rate_turns")
-    async with pipeline(engine, proxy.url, simulator, providers.chat, limits=[limit]) as running:
+    async with pipeline(
+        engine, proxy.url, simulator, providers.chat, Routing(limits=[limit])
+    ) as running:
         yield running
 
 

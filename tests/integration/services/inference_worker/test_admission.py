@@ -43,15 +43,17 @@ async def test_what_one_worker_found_out_another_passes_over(
         await running.simulator.misbehave("cloudflare", mode="unauthorized")
         first = await running.submit(new_chat_job())
         await running.ended(first)
-        for worker in (running, second):
-            await wait_until(lambda w=worker: _lets_alone(w), A_SECOND)
+        await wait_until(lambda: _lets_alone(running), A_SECOND)
+        await wait_until(lambda: _lets_alone(second), A_SECOND)
         jobs = [await running.submit(new_chat_job(prompt=f"Say {n}")) for n in range(10)]
         views = await running.ended(*jobs)
     for view in views:
         skipped, answered = view.attempts
         assert (skipped.outcome, skipped.provider) == (AttemptOutcome.SKIPPED, CLOUDFLARE)
         assert skipped.error is not None
-        assert (skipped.error.code, skipped.id, skipped.cost_usd) == ("10000", None, 0)
+        assert skipped.error.code == "10000"
+        assert skipped.id is None
+        assert skipped.cost_usd == 0
         assert (answered.outcome, answered.provider) == (AttemptOutcome.SUCCEEDED, OPENAI)
         assert view.is_fallback
 
@@ -122,9 +124,8 @@ async def _limited(
     limit: RateLimit,
 ) -> AsyncGenerator[Pipeline]:
     await change(engine, "DELETE FROM rate_turns")
-    async with pipeline(
-        engine, proxy.url, simulator, providers.chat, Routing(limits=[limit])
-    ) as running:
+    routing = Routing(limits=[limit])
+    async with pipeline(engine, proxy.url, simulator, providers.chat, routing) as running:
         yield running
 
 

@@ -174,16 +174,7 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
         admin_scopes.create_router(scopes=scopes, audit=audit, key=key, bodies=bodies),
         admin_alerts.create_router(alerts=alerts, key=key),
         admin_rollouts.create_router(rollouts=rollouts, key=key, bodies=bodies),
-        admin_providers.create_router(
-            providers=AdminProviders(
-                parts.stores.models,
-                parts.stores.circuits,
-                parts.broker.hint,
-                parts.routing,
-                parts.clock,
-            ),
-            key=key,
-        ),
+        admin_providers.create_router(providers=_admin_providers(parts), key=key),
         admin_reports.create_router(
             reports=AdminReports(parts.stores.reports),
             period_reports=PeriodReports(parts.stores.reports, parts.clock),
@@ -196,3 +187,10 @@ def _admin_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[
             bodies=bodies,
         ),
     ]
+
+
+def _admin_providers(parts: ApiParts) -> AdminProviders:
+    stores = parts.stores
+    return AdminProviders(
+        stores.models, stores.circuits, parts.broker.hint, parts.routing, parts.clock
+    )

@@ -1,7 +1,5 @@
 """Composition root of the embedding worker: `python -m services.embedding_worker.main`."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +19,6 @@ from services.embedding_worker.use_cases.ports import Identity, Ports
 from shared.admission.admission import REFRESH_PERIOD
 from shared.admission.opening import Limits, SharedState, open_admission
 from shared.domain.catalog import Operation, Provider
-from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind
 from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook, PriceRow
@@ -39,7 +36,6 @@ from shared.messages.commands import EmbedTexts
 from shared.messaging.declaration import is_declared
 from shared.messaging.followed_rollout import follow_cloudflare
 from shared.messaging.rounds import Refresh
-from shared.messaging.ticking import Ticker, start_rounds
 from shared.messaging.worker_process import Connections, WorkerProcess
 from shared.observability import logging
 from shared.observability.health import Check
@@ -183,15 +179,12 @@ async def run(settings: Settings, adapters: Adapters) -> None:
     route = RoutedByTable(table, prices, rollout.percent, clock)
     subscribe(worker, EmbedJob(ports, route, BatchAttempt(ports, identity)))
     index = IndexVectors(adapters.vectors, lambda: worker.in_flight.is_empty)
-    rounds = start_rounds(_keep_indexing(index, identity.worker), "vector-index")
     refreshes = [
         rollout.refreshed(),
         Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
+        Refresh("index", index, _INDEX_PERIOD),
     ]
     await worker.serve(adapters.database_answers, metrics, refreshes)
-    rounds.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await rounds
 
 
 def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable, PriceBook]:
@@ -212,16 +205,6 @@ async def work(settings: Settings) -> None:
         declared = partial(is_declared, settings.broker.url)
         await until_there({"database": adapters.database_migrated, "broker": declared})
         await run(settings, adapters)
-
-
-async def _keep_indexing(index: IndexVectors, worker: str) -> None:
-    ticker = Ticker(_INDEX_PERIOD, f"index:{worker}")
-    while True:
-        await ticker.tick()
-        try:
-            await index()
-        except DatabaseUnavailableError as error:
-            _log.warning("vectors.not_indexed", error=str(error))
 
 
 def main() -> None:

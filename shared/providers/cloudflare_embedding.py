@@ -82,7 +82,8 @@ def _answer(call: EmbeddingCall, result: JsonObject, request_id: str | None) -> 
     except MalformedAnswerError as error:
         raise own_error(_PROVIDER, "malformed", usage, request_id) from error
     model_answered = text_of(result.get("model")) or call.model
-    return EmbeddingAnswer(vectors, usage, model_answered, request_id)
+    counted = replace(usage, is_assumed=False)  # it came, so it cost what its texts count
+    return EmbeddingAnswer(vectors, counted, model_answered, request_id)
 
 
 def _assumed(call: EmbeddingCall) -> TokenUsage:

@@ -76,7 +76,8 @@ class OpenAIEmbeddingModel:
         except MalformedAnswerError as error:
             raise own_error(self._server.provider, "malformed", usage, request_id) from error
         model = text_of(body.get("model")) or call.model
-        return EmbeddingAnswer(vectors, usage, model, request_id)
+        counted = replace(usage, is_assumed=False)  # it came, so it cost what its texts count
+        return EmbeddingAnswer(vectors, counted, model, request_id)
 
 
 def _vectors(body: JsonObject, call: EmbeddingCall) -> Sequence[bytes]:

@@ -19,14 +19,14 @@ model = "luna"
 
 [candidates.embed]
 provider = "cloudflare"
-model = "bge"
+model = "@cf/baai/bge-m3"
 """
 _ROUTES = "".join(
     f'[routes.{tier}.{operation}]\norder = ["{operation}"]\n'
     for tier in ("free", "paid", "premium")
     for operation in ("chat", "embed")
 )
-_BGE = "cloudflare,bge,embedding,0.012,0,1075,0,,,,,a page,2026-11-22\n"
+_BGE = "cloudflare,@cf/baai/bge-m3,embedding,0.012,0,1075,0,,1024,,,a page,2026-11-22\n"
 
 
 class Shop:

@@ -15,7 +15,7 @@ def _gate(shell: Shell, queue: str) -> GateState:
 
 @pytest.mark.parametrize(
     ("verb", "desired"),
-    [("pause", "paused"), ("slow", "slowed"), ("close", "closed"), ("resume", "running")],
+    [("pause", "paused"), ("slow", "slowed"), ("close", "closed")],
 )
 def test_a_scopes_gates_are_moved(shell: Shell, verb: str, desired: str) -> None:
     header, *rows = shell.lines("scopes", verb, "user:ann", "--reason", "why")

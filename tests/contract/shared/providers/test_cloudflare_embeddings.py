@@ -92,8 +92,12 @@ async def test_vectors_of_a_wrong_shape_are_malformed(
     ("reply", "code", "usage"),
     [
         (json_reply({"success": False, "errors": [{"code": 3007}]}), "3007", NO_USAGE),
-        (Reply((b"{",), length=9, headers=[("cf-ray", "r")]), "stream_cut", TokenUsage(4)),
-        (Reply((b"{",), hangs=True), "timeout_total", TokenUsage(4)),
+        (
+            Reply((b"{",), length=9, headers=[("cf-ray", "r")]),
+            "stream_cut",
+            TokenUsage(4, is_assumed=True),
+        ),
+        (Reply((b"{",), hangs=True), "timeout_total", TokenUsage(4, is_assumed=True)),
     ],
 )
 async def test_an_embedding_that_fails_late_is_booked_if_it_may_have_been_made(

@@ -132,7 +132,7 @@ async def test_a_lost_answer_is_booked_as_it_was_billed(
     failure = caught.value.failure
     assert failure.code == code
     ((_, billed),) = await simulator.billed()
-    assert replace(failure.usage, neurons=None) == billed
+    assert replace(failure.usage, neurons=None, is_assumed=False) == billed
 
 
 @pytest.mark.other_server

@@ -1,5 +1,7 @@
 """Answers in JSON: how each API is asked for one, and that none is lost unbooked."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -16,7 +18,7 @@ from shared.domain.provider_calls import (
 )
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.registry import Providers
-from tests.support.local_providers import LOCAL, SimulatorClient
+from tests.support.local_providers import LOCAL, NO_THINKING, SimulatorClient
 from tests.support.replay_server import ReplayServer, Reply, json_reply, stream_reply
 
 _SCHEMA = {"type": "object", "properties": {"sky": {"type": "string"}}}
@@ -99,7 +101,8 @@ async def test_the_schemas_description_and_strictness_go_along(
 async def test_a_whole_json_answer_is_booked_as_it_was_billed(
     simulated: Providers, simulator: SimulatorClient, model: str
 ) -> None:
-    texts, end = await _answered(simulated, CLOUDFLARE, _call(_WEATHER, model))
+    call = replace(_call(_WEATHER, model), options=NO_THINKING)
+    texts, end = await _answered(simulated, CLOUDFLARE, call)
 
     assert isinstance(orjson.loads("".join(texts)), dict)
     usage = TokenUsage(end.usage.input_tokens, end.usage.output_tokens)

@@ -8,6 +8,9 @@ HOME_FOLDER := .sluiceway
 LOCKS := requirements-dev.txt requirements-bootstrap.txt
 STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | cksum | cut -d' ' -f1)
 RULES := shared/domain/*,services/*/policies/*,services/*/use_cases/*
+# Tests that measure time, or start whole stacks, have the machine to themselves.
+SIDE_BY_SIDE := tests/unit tests/property tests/contract
+ONE_BY_ONE := tests/integration tests/e2e tests/chaos
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
@@ -25,7 +28,8 @@ up: setup broker ## Run the whole system in the foreground until Ctrl-C
 
 test: setup broker ## Run every test, and hold what they cover against the limits
 	@$(RUN) coverage erase
-	@$(RUN) coverage run -m pytest
+	@$(RUN) coverage run -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
+	@$(RUN) coverage run -m pytest $(ONE_BY_ONE)
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report --include='$(RULES)' --fail-under=100
 	@$(RUN) coverage report --fail-under=95

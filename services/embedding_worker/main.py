@@ -52,6 +52,7 @@ from shared.persistence.repositories.rate_turns import PostgresRateTurns
 from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.persistence.schema import is_migrated
+from shared.ports.admission import Admission
 from shared.ports.clock import Clock
 from shared.ports.embeddings import EmbeddingRepository, VectorIndex
 from shared.ports.gates import GateRepository
@@ -164,18 +165,7 @@ async def run(settings: Settings, adapters: Adapters) -> None:
         outbox=adapters.outbox,
         attempts=adapters.attempts,
     )
-    ports = Ports(
-        attempts=adapters.attempts,
-        embeddings=adapters.embeddings,
-        models=adapters.models,
-        committed=worker.relay,
-        publisher=connections.publisher,
-        frames=connections.frames,
-        gate=worker.keeper,
-        admission=admission,
-        clock=clock,
-        ids=ids,
-    )
+    ports = _ports(adapters, connections, worker, admission)
     route = RoutedByTable(table, prices, rollout.percent, clock)
     subscribe(worker, EmbedJob(ports, route, BatchAttempt(ports, identity)))
     index = IndexVectors(adapters.vectors, lambda: worker.in_flight.is_empty)
@@ -185,6 +175,23 @@ async def run(settings: Settings, adapters: Adapters) -> None:
         Refresh("index", index, _INDEX_PERIOD),
     ]
     await worker.serve(adapters.database_answers, metrics, refreshes)
+
+
+def _ports(
+    adapters: Adapters, connections: Connections, worker: WorkerProcess, admission: Admission
+) -> Ports:
+    return Ports(
+        attempts=adapters.attempts,
+        embeddings=adapters.embeddings,
+        models=adapters.models,
+        committed=worker.relay,
+        publisher=connections.publisher,
+        frames=connections.frames,
+        gate=worker.keeper,
+        admission=admission,
+        clock=SystemClock(),
+        ids=RandomIds(),
+    )
 
 
 def _load_routing(settings: RoutingSettings, clock: Clock) -> tuple[RoutingTable, PriceBook]:

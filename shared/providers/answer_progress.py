@@ -122,6 +122,11 @@ class AnswerProgress:
         refusal = Refusal(self.provider, Operation.CHAT, None, codes, request_id=self.request_id)
         return refusal_error(refusal, self.consumed())
 
+    def left(self) -> None:
+        """Tell the call's meter what was consumed, since nobody reads the answer any more."""
+        if self.call.meter is not None:
+            self.call.meter.read(self.consumed(), self.request_id)
+
     def consumed(self) -> TokenUsage:
         """Return what was consumed if the answer goes no further; nothing without a token.
 

@@ -17,10 +17,11 @@ from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
 from services.inference_worker.main import RoutedByTable
 from services.inference_worker.subscribers import subscribe
 from services.inference_worker.use_cases.answer_stream import StreamPorts
+from services.inference_worker.use_cases.asking import Asking
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
-from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob
+from services.inference_worker.use_cases.complete_chat import CompleteChatJob
 from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
 from shared.admission.opening import Limits, SharedState, open_admission
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider

@@ -1,7 +1,8 @@
 """Models that answer as a test says; they pass the same contract suite as the real adapters."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from shared.domain.provider_calls import (
     EmbeddingCall,
     TextDelta,
 )
-from shared.domain.usage import TokenUsage
+from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.errors import own_error, provider_error
 
 
@@ -52,8 +53,16 @@ class Hangs:
     pieces: Sequence[str] = ("Hello",)
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Does nothing until the time has come, and then what the step says."""
+
+    time: asyncio.Event
+    step: "Says | Refuses | BreaksOff | Hangs"
+
+
 StepT = TypeVar("StepT")
-ChatStep = Says | Refuses | BreaksOff | Hangs
+ChatStep = Says | Refuses | BreaksOff | Hangs | Waits
 
 
 @dataclass(slots=True)
@@ -75,20 +84,37 @@ class ScriptedChatModel:
         step = _step(list(self.script), len(self.calls), Says())
         self.calls.append(call)
         request_id = f"request-{len(self.calls)}"
-        self.streams_open += 1
-        try:
+        usage = NO_USAGE
+        with self._open(call, lambda: (usage, request_id)):
+            if isinstance(step, Waits):
+                await step.time.wait()
+                step = step.step
             if isinstance(step, Refuses):
                 raise provider_error(step.failure)
-            for piece in step.pieces:
+            prompt_tokens = assumed_prompt_tokens(call.messages)
+            for number, piece in enumerate(step.pieces, start=1):
+                usage = TokenUsage(prompt_tokens, number)
                 yield TextDelta(piece)
-            usage = TokenUsage(assumed_prompt_tokens(call.messages), len(step.pieces))
             match step:
                 case Says(finish_reason=reason):
+                    usage = TokenUsage(prompt_tokens, len(step.pieces))
                     yield ChatFinished(reason, usage, call.model, request_id)
                 case BreaksOff(code=code):
                     raise own_error(self.provider, code, usage, request_id)
                 case Hangs():
                     await asyncio.Event().wait()
+
+    @contextmanager
+    def _open(
+        self, call: ChatCall, consumed: Callable[[], tuple[TokenUsage, str]]
+    ) -> Generator[None]:
+        self.streams_open += 1
+        try:
+            yield
+        except (GeneratorExit, asyncio.CancelledError):
+            if call.meter is not None:
+                call.meter.read(*consumed())
+            raise
         finally:
             self.streams_open -= 1
 

@@ -18,6 +18,7 @@ from services.inference_worker.use_cases.answer_stream import AnswerStream, Stre
 from services.inference_worker.use_cases.asking import Asking
 from services.inference_worker.use_cases.attempt import Ended, GoOn, RunAttempt
 from services.inference_worker.use_cases.calling import Answered, Broke, CallOutcome, Overtaken
+from services.inference_worker.use_cases.chat_calls import wants_json
 from services.inference_worker.use_cases.claims import Claims, Unsure
 from services.inference_worker.use_cases.settlements import Attempt, Call, CallEnd
 from services.inference_worker.use_cases.turns import Run, Turn
@@ -41,7 +42,7 @@ def may_be_hedged(run: Run, attempt: Attempt) -> bool:
     if run.hedge is None or run.is_diverted or attempt.is_fallback or attempt.claimed.number > 1:
         return False
     request = ChatRequest.model_validate_json(attempt.claimed.request_json)
-    return not attempt.admitted.probes and request.response_format is None
+    return not (attempt.admitted.probes or wants_json(request))
 
 
 class _Race:

@@ -60,6 +60,12 @@ def test_a_successor_that_is_asked_already_is_not_asked_beside() -> None:
     assert [turn.candidate.model for turn in run.others_beside] == ["cheap"]
 
 
+def test_nobody_succeeds_a_candidate_without_a_successor() -> None:
+    run = _run()
+    assert not run.succeed()
+    assert _names(run) == ["dear", "middle", "cheap"]
+
+
 def test_who_lost_a_race_may_be_asked_after_who_won_it() -> None:
     run = _run()
     first, second, third = run.turns

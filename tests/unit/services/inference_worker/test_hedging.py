@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -248,3 +249,14 @@ async def test_an_answer_without_an_end_is_a_bug_and_closes_the_other_call() -> 
     with pytest.raises(AssertionError, match="a stream ends with"):
         await world.ended()
     assert world.streams_open == 0
+
+
+async def test_the_jobs_cost_has_what_was_paid_for_the_lost_call() -> None:
+    """Which the settlement knows, since it takes off what is free."""
+    world = HedgeWorld()
+    await world.both_are_called()
+    world.chat.attempts.paid_usd = Decimal("0.000001")
+    await world.ended()
+    lost, won = (settled.result for settled in world.settlements)
+    assert lost.cost_usd != Decimal("0.000001")
+    assert world.completed.cost_usd == Decimal("0.000001") + won.cost_usd

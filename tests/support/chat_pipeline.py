@@ -29,6 +29,7 @@ from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
 from shared.domain.pricing import PriceBook
 from shared.domain.rate_limits import RateLimit
+from shared.domain.routing import RoutingTable, hedge_caps
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
 from shared.messaging.followed_rollout import FollowedRollout, follow_cloudflare
@@ -38,6 +39,7 @@ from shared.observability.metrics import Metrics
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.hedge_caps import PostgresHedgeCaps
 from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
@@ -58,6 +60,7 @@ from tests.support.local_providers import SimulatorClient
 from tests.support.waiting import wait_until
 
 _ROOT = Path(__file__).parents[2]
+SHIPPED_TABLE = load_routing_table(_ROOT / "deploy/routing.toml")
 _LEASE = timedelta(seconds=30)
 _IN_TIME_SECONDS = 30.0
 
@@ -127,6 +130,7 @@ class Called:
     prices: PriceBook
     rollout: FollowedRollout
     admission: SharedAdmission
+    table: RoutingTable
 
 
 @asynccontextmanager
@@ -138,11 +142,12 @@ async def pipeline(  # noqa: PLR0913, PLR0917 - each test names what it wants
     prices: PriceBook | None = None,
     hint: ControlHint | None = None,
     limits: Sequence[RateLimit] = (),
+    table: RoutingTable = SHIPPED_TABLE,
 ) -> AsyncGenerator[Pipeline]:
     """Run both services for the time of the block and stop them as SIGTERM would.
 
-    Without a price book of its own, the test gets the shipped one; `hint` stands for the real one,
-    to lose hints. Rate limits are kept only if the test gives some.
+    Without a price book or a routing table of its own, the test gets the shipped one; `hint` stands
+    for the real one, to lose hints. Rate limits are kept only if the test gives some.
     """
     broker = BrokerSettings.model_validate({"RABBITMQ_URL": amqp_url})
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
@@ -150,11 +155,12 @@ async def pipeline(  # noqa: PLR0913, PLR0917 - each test names what it wants
     connections = await Connections.open(broker, process)
     book = prices or load_price_book(_ROOT / "prices")
     rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
+    await PostgresHedgeCaps(engine, clock).keep(hedge_caps(table))
     for provider in (CLOUDFLARE, OPENAI):  # what an earlier test's faults have opened
         await PostgresCircuits(engine).reset(provider, "key_test")
     state = SharedState(PostgresCircuits(engine), PostgresRateTurns(engine))
     admission = await open_admission(state, Limits(limits, {}), connections.hint, clock, Metrics())
-    worker = _worker(engine, connections, process, Called(models, book, rollout, admission))
+    worker = _worker(engine, connections, process, Called(models, book, rollout, admission, table))
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
@@ -199,8 +205,7 @@ def _worker(
         attempts=attempts,
     )
     ports = ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids)
-    table = load_routing_table(_ROOT / "deploy/routing.toml")
-    route = RoutedByTable(table, called.rollout.percent)
+    route = RoutedByTable(called.table, called.rollout.percent)
     run_attempt = RunAttempt(
         StreamPorts(connections.frames, attempts, clock),
         CallProvider(called.models),

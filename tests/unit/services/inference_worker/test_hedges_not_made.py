@@ -99,18 +99,18 @@ async def test_none_beside_a_call_that_tries_whether_its_provider_is_back() -> N
 async def test_none_while_nobody_knows_who_may_be_asked() -> None:
     @dataclass
     class Away(ScriptedAdmission):
-        failed: list[str] = field(default_factory=list[str])
+        refused: list[str] = field(default_factory=list[str])
 
         async def admit(
             self, candidate: Candidate, tokens: int, patience: timedelta
         ) -> Admitted | HeldUp:
             if candidate == LUNA:
-                self.failed.append("luna")
+                self.refused.append("luna")
                 raise DatabaseUnavailableError("the fake is away")
             return await super().admit(candidate, tokens, patience)
 
     admission = Away()
-    await _answered_alone(HedgeWorld(admission=admission), lambda: bool(admission.failed))
+    await _answered_alone(HedgeWorld(admission=admission), lambda: bool(admission.refused))
 
 
 async def test_a_second_that_may_be_on_the_books_is_settled_for_nothing() -> None:

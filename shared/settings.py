@@ -102,6 +102,15 @@ def _pairs(keys: SecretStr) -> list[str]:
     return [pair for pair in keys.get_secret_value().split(",") if pair.strip()]
 
 
+class PatienceSettings(_Group):
+    """How many seconds a provider may take: to connect, to begin, between two tokens, in all."""
+
+    connect: float = Field(5.0, alias="SLUICEWAY_CONNECT_SECONDS", gt=0, le=60)
+    first_token: float = Field(20.0, alias="SLUICEWAY_FIRST_TOKEN_SECONDS", gt=0, le=600)
+    between_tokens: float = Field(15.0, alias="SLUICEWAY_BETWEEN_TOKENS_SECONDS", gt=0, le=600)
+    total: float = Field(120.0, alias="SLUICEWAY_CALL_SECONDS", gt=0, le=3600)
+
+
 class RoutingSettings(_Group):
     """Who answers what, at which price.
 
@@ -190,6 +199,7 @@ class ProviderWorkerSettings:
     openai: OpenAISettings
     provider_keys: ProviderKeySettings
     routing: RoutingSettings
+    patience: PatienceSettings
 
     @property
     def token_counts(self) -> Mapping[str, int]:
@@ -207,4 +217,5 @@ class ProviderWorkerSettings:
             openai=load(OpenAISettings),
             provider_keys=load(ProviderKeySettings),
             routing=load(RoutingSettings),
+            patience=load(PatienceSettings),
         )

@@ -111,10 +111,11 @@ def _prose(prompt: str) -> str:
 def _short_prose(prompt: str, source: "cycle[str]") -> str:
     words: list[str] = [*_OPENING]
     missing = _FEWEST_TOKENS + zlib.crc32(prompt.encode()) % _SPREAD_TOKENS
-    while missing > 0:
-        word = next(source)
+    for word in source:
         words.append(word)
         missing -= word_tokens(word)
+        if missing <= 0:
+            break
     return " ".join(words)
 
 

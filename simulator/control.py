@@ -107,7 +107,7 @@ class Controls:
         unknown = changes.keys() - {*PROVIDERS, "clock"}
         if unknown:
             raise InvalidControlError(f"unknown: {', '.join(sorted(unknown))}")
-        changed = {
+        changed: dict[Provider, Courses] = {
             name: self._course(self._courses[name].settings.changed(changes[name]))
             for name in PROVIDERS
             if name in changes

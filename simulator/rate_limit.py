@@ -61,24 +61,21 @@ class RateLimiter:
 
     def take(self, pool: str, limit: RateLimit, tokens: int, now: float) -> Verdict:
         """Admit a request of `tokens` at `now` (seconds, never falling) if it fits."""
-        asked: list[tuple[Unit, int | None, int]] = [
+        asked: tuple[tuple[Unit, int | None, int], ...] = (
             ("requests", limit.requests, 1),
             ("tokens", limit.tokens, tokens),
-        ]
-        counted = [
-            (unit, most, amount, self._windows[pool, unit])
+        )
+        counts = [
+            _Count(unit, most, amount, self._windows[pool, unit])
             for unit, most, amount in asked
             if most is not None
         ]
-        waits = [window.wait_seconds(most, amount, now) for _, most, amount, window in counted]
+        waits = [count.window.wait_seconds(count.most, count.amount, now) for count in counts]
         if not any(waits):
-            for _, _, amount, window in counted:
-                window.add(amount, now)
+            for count in counts:
+                count.window.add(count.amount, now)
         return Verdict(
-            tuple(
-                Meter(unit, most, max(most - window.used, 0), window.reset_seconds(now), wait)
-                for (unit, most, _, window), wait in zip(counted, waits, strict=True)
-            )
+            tuple(count.meter(wait, now) for count, wait in zip(counts, waits, strict=True))
         )
 
     def forget(self) -> None:
@@ -115,3 +112,18 @@ class _Window:
     def _let_go(self, now: float) -> None:
         while self._entries and now - self._entries[0][0] >= MINUTE_SECONDS:
             self.used -= self._entries.popleft()[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """One request, counted in one unit."""
+
+    unit: Unit
+    most: int
+    amount: int
+    window: _Window
+
+    def meter(self, wait_seconds: float, now: float) -> Meter:
+        remaining = max(self.most - self.window.used, 0)
+        reset_seconds = self.window.reset_seconds(now)
+        return Meter(self.unit, self.most, remaining, reset_seconds, wait_seconds)

@@ -41,8 +41,14 @@ def upgrade() -> None:
         sa.Column("passed_over", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     )
 
+    op.add_column(
+        "outbox",
+        sa.Column("awaits_provider", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+    )
+
 
 def downgrade() -> None:
+    op.drop_column("outbox", "awaits_provider")
     op.drop_column("attempts", "passed_over")
     op.drop_table("rate_turns")
     op.drop_table("provider_circuits")

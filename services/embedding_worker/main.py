@@ -63,6 +63,7 @@ from shared.ports.messaging import Outbox
 from shared.ports.providers import EmbeddingModel
 from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
+from shared.providers.limits import TimeLimits
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import FurtherServers, build_providers
 from shared.providers.routing_file import load_routing_table
@@ -127,7 +128,8 @@ async def open_adapters(settings: Settings) -> AsyncGenerator[Adapters]:
     providers = build_providers(
         settings.cloudflare,
         settings.openai,
-        further=FurtherServers(servers, settings.provider_keys),
+        TimeLimits(**settings.patience.model_dump()),
+        FurtherServers(servers, settings.provider_keys),
     )
     yield Adapters(
         attempts=PostgresAttempts(engine),

@@ -60,6 +60,7 @@ from shared.ports.money import HedgeCaps
 from shared.ports.providers import ChatModel
 from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
+from shared.providers.limits import TimeLimits
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import FurtherServers, build_providers
 from shared.providers.routing_file import load_routing_table
@@ -116,7 +117,8 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
     providers = build_providers(
         settings.cloudflare,
         settings.openai,
-        further=FurtherServers(servers, settings.provider_keys),
+        TimeLimits(**settings.patience.model_dump()),
+        FurtherServers(servers, settings.provider_keys),
     )
     yield Ports(
         attempts=PostgresAttempts(engine),

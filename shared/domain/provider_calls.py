@@ -126,11 +126,11 @@ class ChatCall:
     max_output_tokens: int
     temperature: float | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict[str, OptionValue])
-    credential: int | None = None
     tools: Sequence[Tool] = ()
     tool_choice: ToolMode | NamedTool | None = None
     response_format: JsonAnswer | None = None
     is_interactive: bool = True
+    credential: int | None = None
     meter: Meter | None = None
 
 
@@ -174,8 +174,8 @@ class EmbeddingCall:
     model: str
     texts: Sequence[str]
     dimensions: int
-    credential: int | None = None
     is_interactive: bool = True
+    credential: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ class TokenUsage:
         cached_tokens: Input tokens that the provider read from its prompt cache.
         cache_write_tokens: Input tokens that the provider wrote into its prompt cache.
         service_tier: How the call was served, in the provider's word; None for its usual way.
+        is_assumed: Whether nobody knows what was consumed: the answer was lost on its way.
     """
 
     input_tokens: int = 0
@@ -23,6 +24,7 @@ class TokenUsage:
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     service_tier: str | None = None
+    is_assumed: bool = False
 
     @property
     def is_empty(self) -> bool:

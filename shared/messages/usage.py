@@ -79,7 +79,7 @@ def _event(
         hold_usd=call.hold_usd,
         is_fallback=call.is_fallback and not result.is_lost_hedge,
         is_error=result.outcome is not AttemptOutcome.SUCCEEDED and not result.is_lost_hedge,
-        assumed=result.outcome is AttemptOutcome.UNKNOWN,
+        assumed=result.outcome is AttemptOutcome.UNKNOWN or usage.is_assumed,
         latency_ms=latency_ms,
         arm=call.arm,
         is_hedge=call.is_hedge or None,

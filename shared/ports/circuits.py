@@ -46,6 +46,8 @@ class CircuitRepository(Protocol):
     async def reset(self, provider: Provider, by: str) -> Sequence[Circuit]:
         """Close all circuits of a provider, with an audit entry each; returns them.
 
+        Jobs that wait for any provider come back within seconds.
+
         Args:
             provider: Whose.
             by: The person's key.

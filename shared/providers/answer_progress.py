@@ -114,8 +114,14 @@ class AnswerProgress:
         )
 
     def failed(self, code: str) -> ProviderTransientError | ProviderPermanentError:
-        """Return the error for a failure that we noticed, with what was consumed before it."""
-        return own_error(self.provider, code, self.consumed(), self.request_id)
+        """Return the error for a failure that we noticed, with what was consumed before it.
+
+        Of a stream that we end while it goes on, nobody knows how much was on its way.
+        """
+        goes_on = code == "timeout_total" and self._tokens > 0
+        return own_error(
+            self.provider, code, self._most() if goes_on else self.consumed(), self.request_id
+        )
 
     def refused(self, *codes: str | None) -> ProviderTransientError | ProviderPermanentError:
         """Return the error for what the provider said in the middle of its answer."""
@@ -123,9 +129,13 @@ class AnswerProgress:
         return refusal_error(refusal, self.consumed())
 
     def left(self) -> None:
-        """Tell the call's meter what was consumed, since nobody reads the answer any more."""
+        """Tell the call's meter what was consumed, since nobody reads the answer any more.
+
+        Of a stream that has begun, nobody knows how much was on its way.
+        """
         if self.call.meter is not None:
-            self.call.meter.read(self.consumed(), self.request_id)
+            usage = self._most() if self._tokens and not self.is_ended else self.consumed()
+            self.call.meter.read(usage, self.request_id)
 
     def consumed(self) -> TokenUsage:
         """Return what was consumed if the answer goes no further; nothing without a token.
@@ -133,13 +143,22 @@ class AnswerProgress:
         An answer in one piece that was lost on its way may have had all the tokens it was allowed.
         """
         if self.is_whole and self.has_begun and not self.is_ended:
-            return TokenUsage(assumed_input_tokens(self.call), self.call.max_output_tokens)
+            return self._most()
         if not self._tokens and not (self._reported and self._reported.output_tokens):
             return NO_USAGE
         usage = self._usage()
         if usage.output_tokens >= self._tokens:
             return usage
         return replace(usage, output_tokens=self._tokens, neurons=None)
+
+    def _most(self) -> TokenUsage:
+        input_tokens = self._most_input or assumed_input_tokens(self.call)
+        return TokenUsage(
+            input_tokens,
+            self.call.max_output_tokens,
+            service_tier=self.service_tier,
+            is_assumed=True,
+        )
 
     def _usage(self) -> TokenUsage:
         reported = self._reported

@@ -89,4 +89,5 @@ def _assumed(call: EmbeddingCall) -> TokenUsage:
     """bge-m3 pads every text to the longest, and bills the padding."""
     lengths = [assumed_tokens(text) for text in call.texts]
     is_padded = _PADDING_MODEL in call.model
-    return TokenUsage(max(lengths, default=0) * len(lengths) if is_padded else sum(lengths))
+    tokens = max(lengths, default=0) * len(lengths) if is_padded else sum(lengths)
+    return TokenUsage(tokens, is_assumed=True)

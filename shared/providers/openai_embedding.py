@@ -91,4 +91,4 @@ def _vectors(body: JsonObject, call: EmbeddingCall) -> Sequence[bytes]:
 
 
 def _assumed(call: EmbeddingCall) -> TokenUsage:
-    return TokenUsage(sum(assumed_tokens(text) for text in call.texts))
+    return TokenUsage(sum(assumed_tokens(text) for text in call.texts), is_assumed=True)

@@ -29,12 +29,12 @@ def faults_of_names(file: RoutingFile) -> Iterator[Fault]:
 
 
 def _provider_faults(file: RoutingFile) -> Iterator[Fault]:
-    for name in file.providers:
-        if name in _BUILT_IN:
-            yield f"providers.{name}", f"is built in; {_BUILT_IN[name]} says where it is"
-    for candidate, part in file.candidates.items():
+    for provider in file.providers:
+        if provider in _BUILT_IN:
+            yield f"providers.{provider}", f"is built in; {_BUILT_IN[provider]} says where it is"
+    for name, part in file.candidates.items():
         if fault := _unknown_provider(file, part.provider):
-            yield f"candidates.{candidate}.provider", fault
+            yield f"candidates.{name}.provider", fault
 
 
 def _unknown_provider(file: RoutingFile, provider: Provider) -> str | None:

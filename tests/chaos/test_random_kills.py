@@ -3,14 +3,12 @@
 import asyncio
 import random
 from dataclasses import dataclass
-from typing import Literal
 
 import pytest
-from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from tests.chaos.attacks import strike
 from tests.chaos.load import Load
+from tests.chaos.sizes import ChaosChoice
 from tests.support.books import balanced_books, corrected_books
 from tests.support.stack_client import StackClient
 from tests.support.stacks import RunningStack
@@ -29,13 +27,6 @@ class Size:
     kills: int
     jobs_per_kill: int
     patience_seconds: float
-
-
-class ChaosChoice(BaseSettings):
-    """How large the attack is."""
-
-    size: Literal["small", "full"] = Field(default="small", alias="SLUICEWAY_CHAOS")
-    seed: int = Field(default=7, alias="SLUICEWAY_CHAOS_SEED")
 
 
 SIZES = {"small": Size(8, 8, 60.0), "full": Size(100, 10, 300.0)}

@@ -1,7 +1,8 @@
 """The proof that nothing was lost and nothing counted twice, whatever happened to a stack.
 
-What providers bill and what the ledger says may differ by one thing only: calls whose worker died
-are on the books at their hold (`assumed`), and nobody knows whether, or how far, they were made.
+What providers bill and what the ledger says may differ by one thing only: calls whose worker died,
+or whose answer was lost on its way, are on the books at the most that they may have cost
+(`assumed`), and nobody knows whether, or how far, they were made.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ _UNSETTLED = """
             WHERE NOT EXISTS (SELECT FROM ledger_entries l WHERE l.id = a.id))
 """
 _ATTEMPTS = """
-    SELECT id, job_id, outcome, provider_request_id, cost_usd, hold_usd FROM attempts ORDER BY id
+    SELECT id, job_id, outcome, provider_request_id, cost_usd, assumed FROM attempts ORDER BY id
 """
 
 
@@ -34,7 +35,7 @@ class AttemptRow:
     outcome: str
     request_id: str | None
     cost_usd: Decimal
-    hold_usd: Decimal
+    is_assumed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Books:
     """A stack's books once everything has settled.
 
     Attributes:
-        billed_unknown_usd: The billed calls that no settled attempt knows, each a lost worker's.
+        billed_unknown_usd: The billed calls whose answer nobody has seen.
     """
 
     attempts: Sequence[AttemptRow]
@@ -57,7 +58,7 @@ class Books:
 
     def __str__(self) -> str:
         """Sum the books up in one line."""
-        unknown = sum(one.outcome == "unknown" for one in self.attempts)
+        unknown = sum(one.is_assumed for one in self.attempts)
         return (
             f"{len(self.attempts)} attempts, ledger ${self.ledger_usd} = bill ${self.billed_usd} "
             f"+ {unknown} assumed ${self.assumed_usd} "
@@ -93,24 +94,26 @@ async def _read(stack: RunningStack, client: StackClient) -> Books:
             str(outcome),
             None if request_id is None else str(request_id),
             Decimal(str(cost)),
-            Decimal(str(hold)),
+            bool(is_assumed),
         )
-        for id_, job_id, outcome, request_id, cost, hold in stack.rows(_ATTEMPTS)
+        for id_, job_id, outcome, request_id, cost, is_assumed in stack.rows(_ATTEMPTS)
     ]
     bill = await client.bill()
     billed = {row.request_id: Decimal(row.cost_usd) for row in bill.data}
     assert len(billed) == len(bill.data)
-    known = {one.request_id for one in attempts}
+    known = {one.request_id for one in attempts if not one.is_assumed}
     for one in attempts:
-        assert one.outcome != "succeeded" or one.cost_usd == billed[one.request_id or ""], one
-        assert one.outcome != "failed" or one.cost_usd == billed.get(one.request_id or "", 0), one
+        if one.outcome == "succeeded":
+            assert one.cost_usd == billed[one.request_id or ""], one
+        elif not one.is_assumed:
+            assert one.cost_usd == billed.get(one.request_id or "", 0), one
     return Books(
         attempts=attempts,
         ledger_usd=sum(
             (row.cost_usd for row in await client.ledger() if row.corrects is None), Decimal(0)
         ),
         billed_usd=Decimal(bill.total_usd),
-        assumed_usd=sum((a.hold_usd for a in attempts if a.outcome == "unknown"), Decimal(0)),
+        assumed_usd=sum((a.cost_usd for a in attempts if a.is_assumed), Decimal(0)),
         billed_unknown_usd=[cost for request, cost in billed.items() if request not in known],
     )
 
@@ -122,7 +125,7 @@ async def _prove_ledger(client: StackClient, books: Books) -> None:
     ledger = [row for row in rows if row.corrects is None]
     assert sorted(row.id for row in ledger) == [one.id for one in books.attempts]
     assert {row.id: row.cost_usd for row in ledger} == {a.id: a.cost_usd for a in books.attempts}
-    unknown = {one.id for one in books.attempts if one.outcome == "unknown"}
+    unknown = {one.id for one in books.attempts if one.is_assumed}
     assert {row.id for row in ledger if row.assumed} == unknown
     found = await client.reconciliation()
     assert found.attempts_without_ledger == found.ledger_without_attempt == 0
@@ -165,10 +168,10 @@ async def corrected_books(client: StackClient) -> Decimal:
 
 
 def _prove_bill(books: Books) -> None:
-    """Explain ledger minus bill to the last digit, by the calls of workers that died."""
-    lost = [one.hold_usd for one in books.attempts if one.outcome == "unknown"]
+    """Explain ledger minus bill to the last digit, by the calls whose answers were lost."""
+    lost = [one.cost_usd for one in books.attempts if one.is_assumed]
     assert len(books.billed_unknown_usd) <= len(lost), str(books)
-    # The hold is the worst case: the dearest call must fit into the largest hold, and so on down.
+    # What is assumed is the worst case: the dearest call fits into the largest, and so on down.
     pairs = zip(
         sorted(books.billed_unknown_usd, reverse=True), sorted(lost, reverse=True), strict=False
     )

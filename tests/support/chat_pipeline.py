@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -60,13 +60,29 @@ from tests.support.local_providers import SimulatorClient
 from tests.support.waiting import wait_until
 
 _ROOT = Path(__file__).parents[2]
-SHIPPED_TABLE = load_routing_table(_ROOT / "deploy/routing.toml")
 _LEASE = timedelta(seconds=30)
 _IN_TIME_SECONDS = 30.0
 
 
 class _Bill(BaseModel):
     total_usd: Decimal
+
+
+def _shipped_prices() -> PriceBook:
+    return load_price_book(_ROOT / "prices")
+
+
+def _shipped_table() -> RoutingTable:
+    return load_routing_table(_ROOT / "deploy/routing.toml")
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Who answers what, at which price and how fast; as shipped, where a test does not say."""
+
+    prices: PriceBook = field(default_factory=_shipped_prices)
+    table: RoutingTable = field(default_factory=_shipped_table)
+    limits: Sequence[RateLimit] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,7 @@ class Pipeline:
     hint: ControlHint
     percent: Callable[[], Decimal]
     """The rollout as the worker knows it."""
+    admission: SharedAdmission
 
     async def submit(self, job: NewJob) -> JobId:
         """Accept a job as the API does."""
@@ -127,40 +144,38 @@ class Called:
     """Who is called, at which prices, and for whom."""
 
     models: Mapping[Provider, ChatModel]
-    prices: PriceBook
+    routing: Routing
     rollout: FollowedRollout
     admission: SharedAdmission
-    table: RoutingTable
 
 
 @asynccontextmanager
-async def pipeline(  # noqa: PLR0913, PLR0917 - each test names what it wants
+async def pipeline(
     engine: AsyncEngine,
     amqp_url: str,
     simulator: SimulatorClient,
     models: Mapping[Provider, ChatModel],
-    prices: PriceBook | None = None,
+    routing: Routing | None = None,
     hint: ControlHint | None = None,
-    limits: Sequence[RateLimit] = (),
-    table: RoutingTable = SHIPPED_TABLE,
 ) -> AsyncGenerator[Pipeline]:
     """Run both services for the time of the block and stop them as SIGTERM would.
 
-    Without a price book or a routing table of its own, the test gets the shipped one; `hint` stands
-    for the real one, to lose hints. Rate limits are kept only if the test gives some.
+    Without a routing of its own, the test gets the shipped one; `hint` stands for the real one, to
+    lose hints.
     """
     broker = BrokerSettings.model_validate({"RABBITMQ_URL": amqp_url})
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
     clock = SystemClock()
     connections = await Connections.open(broker, process)
-    book = prices or load_price_book(_ROOT / "prices")
+    routing = routing or Routing()
     rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
-    await PostgresHedgeCaps(engine, clock).keep(hedge_caps(table))
+    await PostgresHedgeCaps(engine, clock).keep(hedge_caps(routing.table))
     for provider in (CLOUDFLARE, OPENAI):  # what an earlier test's faults have opened
         await PostgresCircuits(engine).reset(provider, "key_test")
     state = SharedState(PostgresCircuits(engine), PostgresRateTurns(engine))
-    admission = await open_admission(state, Limits(limits, {}), connections.hint, clock, Metrics())
-    worker = _worker(engine, connections, process, Called(models, book, rollout, admission, table))
+    limits = Limits(routing.limits, {})
+    admission = await open_admission(state, limits, connections.hint, clock, Metrics())
+    worker = _worker(engine, connections, process, Called(models, routing, rollout, admission))
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
     sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
@@ -182,6 +197,7 @@ async def pipeline(  # noqa: PLR0913, PLR0917 - each test names what it wants
             simulator=simulator,
             hint=connections.hint,
             percent=rollout.percent,
+            admission=admission,
         )
     finally:
         await ledger.drain()
@@ -205,7 +221,7 @@ def _worker(
         attempts=attempts,
     )
     ports = ChatPorts(attempts, worker.relay, connections.publisher, worker.keeper, clock, ids)
-    route = RoutedByTable(called.table, called.rollout.percent)
+    route = RoutedByTable(called.routing.table, called.rollout.percent)
     run_attempt = RunAttempt(
         StreamPorts(connections.frames, attempts, clock),
         CallProvider(called.models),
@@ -213,6 +229,6 @@ def _worker(
         worker.relay,
         worker_id,
     )
-    asking = Asking(route, called.prices, called.admission, clock)
+    asking = Asking(route, called.routing.prices, called.admission, clock)
     subscribe(worker, CompleteChatJob(asking, Claims(ports, Lease(worker_id, _LEASE)), run_attempt))
     return worker

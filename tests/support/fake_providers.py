@@ -18,6 +18,7 @@ from shared.domain.provider_calls import (
     EmbeddingAnswer,
     EmbeddingCall,
     TextDelta,
+    ToolCall,
 )
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.errors import own_error, provider_error
@@ -29,6 +30,7 @@ class Says:
 
     pieces: Sequence[str] = ("Hello", " world")
     finish_reason: str = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ class ScriptedChatModel:
                 usage = TokenUsage(prompt_tokens, number)
                 yield TextDelta(piece)
             match step:
-                case Says(finish_reason=reason):
+                case Says(finish_reason=reason, tool_calls=calls):
                     usage = TokenUsage(prompt_tokens, len(step.pieces))
-                    yield ChatFinished(reason, usage, call.model, request_id)
+                    yield ChatFinished(reason, usage, call.model, request_id, calls)
                 case BreaksOff(code=code):
                     raise own_error(self.provider, code, usage, request_id)
                 case Hangs():
@@ -112,8 +114,10 @@ class ScriptedChatModel:
         try:
             yield
         except (GeneratorExit, asyncio.CancelledError):
+            usage, request_id = consumed()
             if call.meter is not None:
-                call.meter.read(*consumed())
+                most = TokenUsage(usage.input_tokens, call.max_output_tokens, is_assumed=True)
+                call.meter.read(most if usage.output_tokens else usage, request_id)
             raise
         finally:
             self.streams_open -= 1

@@ -53,7 +53,7 @@ def litellm_server(folder: Path) -> Generator[OtherServer]:
     configuration = folder / "litellm.yaml"
     configuration.write_text(_CONFIGURATION, encoding="utf-8")
     [port] = free_ports(1)
-    command = [programs / "litellm", "--config", configuration, "--host", "127.0.0.1"]
+    command = [str(programs / "litellm"), "--config", str(configuration), "--host", "127.0.0.1"]
     with (folder / "litellm.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--port", str(port)],

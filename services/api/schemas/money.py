@@ -119,8 +119,8 @@ class LastRun(BaseModel):
 class ReconciliationView(BaseModel):
     """Whether attempts and ledger agree; `drift_usd` is "0" when all is well.
 
-    `assumed` counts calls charged at their hold because their worker died, `corrections` the
-    entries that correct others; `in_flight_usd` is the part of the drift whose events are on their
+    `assumed` counts calls charged at the most that they may have cost, because their worker died or
+    their answer was lost, `corrections` the entries that correct others; `in_flight_usd` is the part of the drift whose events are on their
     way, and `holds_without_attempts_usd` what budgets hold for no call.
     """
 

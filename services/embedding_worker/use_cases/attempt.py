@@ -126,7 +126,9 @@ class BatchAttempt:
             return GoOn()
         delay = max(spread(held_up.until - now, run.order.command.job_id), RUNGS[0].delay)
         waiting = Waiting(WaitingReason.PROVIDER_COOLDOWN, held_up.until, held_up.detail)
-        await self._put_off(run, delayed(run.order.message, delay, now), waiting)
+        # To the second, and to be woken if a person closes the circuit.
+        command = DelayedMessage(run.order.message, now + delay)
+        await self._put_off(run, command, waiting)
         return Stop()
 
     async def _embed(self, run: JobRun, call: Call, admitted: Admitted) -> GoOn | Stop:

@@ -15,7 +15,7 @@ from shared.domain.errors import TransientError
 from shared.domain.gates import CHAT_QUEUE_BY_TIER
 from shared.domain.ids import AttemptId, QueueName
 from shared.domain.jobs import Waiting, WaitingReason
-from shared.domain.outgoing import OutgoingMessage
+from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.retry import RUNGS, next_delay, spread
 from shared.domain.work import (
     Claimed,
@@ -191,7 +191,10 @@ class Claims:
         await self._ports.publisher.publish(command.message)
 
     async def _put_off(self, run: Run, wait: timedelta, waiting: Waiting | None) -> None:
-        command = delayed(_command(run.job), wait, self._ports.clock.now())
+        now = self._ports.clock.now()
+        command = delayed(_command(run.job), wait, now)
+        if waiting is not None:  # to the second, and to be woken if a person closes the circuit
+            command = DelayedMessage(_command(run.job), now + wait)
         job_id, worker = run.job.job_id, self._lease.worker
         put_off = await self._ports.attempts.put_off(PutOff(job_id, worker, command, waiting))
         await self._ports.committed.flush(put_off.outbox)

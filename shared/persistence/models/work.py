@@ -129,6 +129,7 @@ OUTBOX = Table(
     Column("body", LargeBinary, nullable=False),
     Column("mandatory", Boolean, nullable=False, server_default=text("true")),
     moment("available_at"),
+    Column("awaits_provider", Boolean, nullable=False, server_default=text("false")),
     Index("outbox_available_at_idx", "available_at"),
     comment="Messages decided and not yet known to be with the broker; deleted once confirmed",
 )

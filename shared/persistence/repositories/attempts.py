@@ -33,9 +33,10 @@ _PUT_OFF = text("""
             AND (status = 'queued' OR status = 'running' AND lease_owner = :worker)
         RETURNING id
     )
-    INSERT INTO outbox (message_id, exchange, routing_key, body, available_at)
+    INSERT INTO outbox (message_id, exchange, routing_key, body, available_at, awaits_provider)
     SELECT :message_id, :exchange, :routing_key, :body,
-        coalesce(:available_at, now() + CAST(:grace AS interval))
+        coalesce(:available_at, now() + CAST(:grace AS interval)),
+        CAST(:reason AS text) IS NOT NULL
     FROM freed RETURNING id
 """)
 _EXTEND = text("""

@@ -57,6 +57,11 @@ _RESET = text("""
         SELECT 'circuit', 'provider:' || provider, state, 'closed', 'person', :by,
             model || ' ' || circuit || ': ' || message, clock_timestamp()
         FROM closed
+    ),
+    woken AS (
+        UPDATE outbox
+        SET available_at = least(available_at, now() + random() * interval '3 seconds')
+        WHERE awaits_provider
     )
     SELECT * FROM closed
 """)

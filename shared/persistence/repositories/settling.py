@@ -57,6 +57,7 @@ _SETTLEMENT = JsonBatch(
     waiting_detail="text",
     frame="jsonb",
     failures="integer",
+    assumed="boolean",
 )
 _MESSAGE = JsonBatch(
     "messages",
@@ -83,7 +84,7 @@ _STATEMENT = """
             model_answered = n.model_answered, input_tokens = n.input_tokens,
             output_tokens = n.output_tokens, neurons_reported = n.neurons_reported,
             neurons = n.neurons, cost_usd = n.cost_usd, latency_ms = n.latency_ms,
-            finished_at = n.finished_at
+            finished_at = n.finished_at, assumed = n.assumed
         FROM new n JOIN ours ON ours.id = n.job_id
         WHERE a.id = n.attempt_id AND a.outcome = 'running' AND a.worker = :worker
         RETURNING a.id, a.provider, a.model, a.is_fallback
@@ -268,6 +269,7 @@ def _values(settlement: Settlement) -> Sequence[object]:
         *_step_values(settlement.step),
         orjson.Fragment(frame) if frame is not None else None,
         settlement.failures,
+        result.usage.is_assumed,
     )
 
 

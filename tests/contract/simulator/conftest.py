@@ -21,4 +21,5 @@ async def simulator(simulator_url: str) -> AsyncGenerator[Simulator]:
     async with clients_of(simulator_url) as running:
         await running.http.delete("/_control")
         await running.http.delete("/_bill")
+        await running.http.delete("/_requests")
         yield running

@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from shared.domain.catalog import Provider
 from shared.settings import (
     AdminSettings,
     BrokerSettings,
     CloudflareSettings,
     DatabaseSettings,
     ProcessSettings,
+    ProviderKeySettings,
     RoutingSettings,
     load,
 )
@@ -46,6 +48,9 @@ def test_a_missing_setting_ends_the_process_with_its_name(
         ("CLOUDFLARE_ROLLOUT", "1.01", RoutingSettings),
         ("SLUICEWAY_ADMIN_KEY", "hunter2", AdminSettings),
         ("SLUICEWAY_PREFETCH", "0", ProcessSettings),
+        ("SLUICEWAY_PROVIDER_KEYS", "hunter2", ProviderKeySettings),
+        ("SLUICEWAY_PROVIDER_KEYS", "No Name=hunter2", ProviderKeySettings),
+        ("SLUICEWAY_PROVIDER_KEYS", "local=hunter2,other=", ProviderKeySettings),
         ("SLUICEWAY_PROCESS_NAME", "Not A Name", ProcessSettings),
     ],
 )
@@ -103,3 +108,29 @@ def test_a_share_that_no_rollout_can_have_stops_the_start(
     with pytest.raises(SystemExit):
         load(RoutingSettings)
     assert "CLOUDFLARE_ROLLOUT" in capsys.readouterr().err
+
+
+def test_each_server_has_the_key_that_is_named_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICEWAY_PROVIDER_KEYS", "local = sk-a=b, other=sk-c,")
+    keys = load(ProviderKeySettings)
+    named = [keys.key_of(Provider(name)) for name in ("local", "other", "third")]
+    assert named == ["sk-a=b", "sk-c", ""]
+    assert "sk-" not in repr(keys)
+
+
+def test_servers_need_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLUICEWAY_PROVIDER_KEYS", raising=False)
+    assert load(ProviderKeySettings).key_of(Provider("local")) == ""
+
+
+@pytest.mark.parametrize(("value", "encodes"), [(None, False), ("true", True), ("0", False)])
+def test_model_names_are_encoded_on_request(
+    monkeypatch: pytest.MonkeyPatch,
+    value: str | None,
+    encodes: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "account")
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "token")
+    if value is not None:
+        monkeypatch.setenv("CLOUDFLARE_ENCODE_MODEL", value)
+    assert load(CloudflareSettings).encode_model is encodes

@@ -106,6 +106,24 @@ def test_midnight_utc_brings_new_ones(bills: _Bills) -> None:
     bill.close()
 
 
+def test_they_are_used_up_until_midnight_utc(bills: _Bills) -> None:
+    bill = bills.open()
+    assert not bill.is_free_used_up()
+    bills.call(bill).ended(90, completed=True)
+    assert bill.is_free_used_up()
+    bills.time = datetime(2026, 11, 23, tzinfo=UTC)
+    assert not bill.is_free_used_up()
+    bill.close()
+
+
+def test_a_free_plan_has_ten_thousand_unless_told_otherwise() -> None:
+    controls = Controls(Clock())
+    controls.merge({"cloudflare": {"plan": "free"}})
+    assert controls.free_neurons_per_day() == 10_000
+    controls.merge({"cloudflare": {"free_neurons_per_day": 5}})
+    assert controls.free_neurons_per_day() == 5
+
+
 def test_by_default_nothing_is_free(bills: _Bills) -> None:
     controls = Controls(Clock())
     assert controls.free_neurons_per_day() == 0

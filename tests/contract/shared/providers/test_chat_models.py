@@ -104,10 +104,10 @@ def _other_rig(providers: Providers) -> ChatRig:
     async def misbehave(mode: str) -> None:
         if mode not in MODELS:
             pytest.skip(f"the other server cannot be made to be {mode}")
-        rig.call = _call(mode)
+        other.call = _call(mode)
 
-    rig = ChatRig(providers.chat[LOCAL], _call(ANSWERS), misbehave)
-    return rig
+    other = ChatRig(providers.chat[LOCAL], _call(ANSWERS), misbehave)
+    return other
 
 
 async def _failure(rig: ChatRig) -> ProviderFailure:
@@ -221,7 +221,10 @@ async def test_a_cancelled_reader_is_not_kept_waiting(rig: ChatRig) -> None:
             await reading
 
 
-async def test_an_answer_that_is_closed_early_tells_what_it_consumed(rig: ChatRig) -> None:
+async def test_an_answer_that_is_closed_early_tells_what_it_may_have_consumed(
+    rig: ChatRig,
+) -> None:
+    """Nobody knows how much of it was on its way."""
     meter = Meter()
     stream = rig.model.stream(replace(rig.call, meter=meter))
     assert isinstance(await anext(stream), TextDelta)
@@ -229,11 +232,11 @@ async def test_an_answer_that_is_closed_early_tells_what_it_consumed(rig: ChatRi
     await stream.aclose()
 
     assert meter.usage.input_tokens > 0
-    assert meter.usage.output_tokens > 0
+    assert (meter.usage.output_tokens, meter.usage.is_assumed) == (256, True)
     assert meter.provider_request_id
 
 
-async def test_a_cancelled_reader_is_told_what_was_consumed(rig: ChatRig) -> None:
+async def test_a_cancelled_call_tells_what_it_may_have_consumed(rig: ChatRig) -> None:
     await rig.misbehave("stall")
     meter, has_begun = Meter(), asyncio.Event()
 
@@ -247,7 +250,7 @@ async def test_a_cancelled_reader_is_told_what_was_consumed(rig: ChatRig) -> Non
         reading.cancel()
         await asyncio.wait([reading])
 
-    assert 1 <= meter.usage.output_tokens <= 3
+    assert (meter.usage.output_tokens, meter.usage.is_assumed) == (256, True)
     assert meter.usage.input_tokens > 0
     assert meter.provider_request_id
 

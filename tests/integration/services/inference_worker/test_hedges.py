@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.domain.budgets import hedge_scope
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.jobs import AttemptOutcome, JobStatus
-from shared.domain.routing import Hedge, RoutingTable
+from shared.domain.routing import Hedge
 from shared.domain.views import JobView
 from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.reconciliation import PostgresReconciliation
@@ -21,7 +21,7 @@ from shared.ports.money import BudgetState
 from shared.providers.registry import Providers
 from shared.system import SystemClock
 from tests.support.chat_jobs import USER, new_chat_job, of_user, rows
-from tests.support.chat_pipeline import SHIPPED_TABLE, Pipeline, pipeline
+from tests.support.chat_pipeline import Pipeline, Routing, pipeline
 from tests.support.local_providers import SimulatorClient
 from tests.support.proxy import Proxy
 from tests.support.waiting import wait_until
@@ -32,10 +32,11 @@ _PREMIUM = of_user(USER, Tier.PREMIUM)
 _DEAR = Decimal(5)
 
 
-def _hedged(cap_usd: Decimal, after: timedelta = timedelta(milliseconds=100)) -> RoutingTable:
+def _hedged(cap_usd: Decimal, after: timedelta = timedelta(milliseconds=100)) -> Routing:
     key = (Tier.PREMIUM, Operation.CHAT)
-    route = replace(SHIPPED_TABLE.routes[key], hedge=Hedge(after, cap_usd))
-    return replace(SHIPPED_TABLE, routes={**SHIPPED_TABLE.routes, key: route})
+    shipped = Routing().table
+    route = replace(shipped.routes[key], hedge=Hedge(after, cap_usd))
+    return Routing(table=replace(shipped, routes={**shipped.routes, key: route}))
 
 
 @pytest.fixture
@@ -54,9 +55,7 @@ async def _hedging(
     providers: Providers,
     cap_usd: Decimal,
 ) -> AsyncGenerator[Pipeline]:
-    async with pipeline(
-        engine, proxy.url, simulator, providers.chat, table=_hedged(cap_usd)
-    ) as running:
+    async with pipeline(engine, proxy.url, simulator, providers.chat, _hedged(cap_usd)) as running:
         yield running
 
 

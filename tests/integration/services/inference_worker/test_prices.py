@@ -13,7 +13,7 @@ from shared.persistence.repositories.jobs import PostgresJobs
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import Providers
 from tests.support.chat_jobs import USER, new_chat_job, rows
-from tests.support.chat_pipeline import Pipeline, pipeline
+from tests.support.chat_pipeline import Pipeline, Routing, pipeline
 from tests.support.local_providers import SimulatorClient
 from tests.support.proxy import Proxy
 from tests.support.waiting import wait_until
@@ -41,7 +41,7 @@ async def test_the_ledger_is_the_bill_while_and_after_neurons_are_free(
     await simulator.misbehave("cloudflare", free_neurons_per_day=10)
     await simulator.misbehave("cloudflare", mode="cut_stream", after_chunks=2, probability=0.2)
     prices = _with_share(Decimal("0.5"), of_neurons=20)
-    async with pipeline(engine, proxy.url, simulator, providers.chat, prices) as running:
+    async with pipeline(engine, proxy.url, simulator, providers.chat, Routing(prices)) as running:
         costs = await _answer(running, 40)
         ((list_usd, paid_usd, neurons),) = await rows(engine, _LEDGER)
         assert await running.ledger_usd() == paid_usd == sum(costs) == await running.billed_usd()
@@ -76,7 +76,7 @@ async def test_a_job_whose_models_have_no_price_fails_unpaid(
     engine: AsyncEngine, proxy: Proxy, simulator: SimulatorClient, providers: Providers
 ) -> None:
     prices = PriceBook(row for row in _SHIPPED.rows if row.model != "gpt-6-luna")
-    async with pipeline(engine, proxy.url, simulator, providers.chat, prices) as running:
+    async with pipeline(engine, proxy.url, simulator, providers.chat, Routing(prices)) as running:
         job_id = await running.submit(new_chat_job())
 
         async def is_over() -> bool:

@@ -3,6 +3,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.providers.json_reading import is_array, is_object
 from shared.providers.toml_lines import lines_by_key
 
 _names = st.text(alphabet="abc=[]#\"' \\", min_size=1, max_size=6)
@@ -14,20 +15,12 @@ _values = st.recursive(
 
 
 def _written(value: object) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case str():
-            return _quoted(value)
-        case list():
-            return "[" + ", # ]\n".join(map(_written, value)) + "]"
-        case dict():
-            pairs = (f"{_quoted(str(key))} = {_written(one)}" for key, one in value.items())
-            return "{ " + ", ".join(pairs) + " }"
-        case _:
-            raise AssertionError(value)
+    if is_array(value):
+        return "[" + ", # ]\n".join(map(_written, value)) + "]"
+    if is_object(value):
+        pairs = (f"{_quoted(key)} = {_written(one)}" for key, one in value.items())
+        return "{ " + ", ".join(pairs) + " }"
+    return _quoted(value) if isinstance(value, str) else str(value).lower()
 
 
 def _quoted(text: str) -> str:

@@ -67,7 +67,9 @@ async def test_a_job_of_a_provider_that_stays_away_comes_back_when_it_may_be_ask
     assert put_off.waiting.reason is WaitingReason.PROVIDER_COOLDOWN
     assert put_off.waiting.until == LATER
     assert put_off.waiting.detail == "cloudflare is let alone: out of capacity"
-    assert put_off.command.message.exchange == "retry.10m"
+    assert put_off.command.message.exchange == "jobs"
+    assert put_off.command.available_at is not None
+    assert LATER <= put_off.command.available_at < LATER + timedelta(seconds=6)
     assert world.calls == world.admission.waits == []
 
 

@@ -114,14 +114,16 @@ async def test_a_lost_call_is_no_failure_of_its_provider_and_no_fallback() -> No
     assert (won.model, won.is_hedge, won.is_error) == ("llama", None, False)
 
 
-async def test_what_the_slower_call_consumed_is_paid_and_is_part_of_the_jobs_cost() -> None:
-    """Both answer at the same moment: one is shown, the other one's tokens have come as well."""
+async def test_what_the_slower_call_may_have_consumed_is_part_of_the_jobs_cost() -> None:
+    """Both answer at the same moment; of the other one, nobody knows how much was on its way."""
     world = HedgeWorld(luna=Hangs(("Hi",)))
     await world.both_are_called()
     await world.ended()
     assert world.shown == [(1, "Hello")]
     lost, won = (settled.result for settled in world.settlements)
-    assert (lost.usage.output_tokens, lost.provider_request_id) == (1, "request-1")
+    assert (lost.usage.output_tokens, lost.usage.is_assumed) == (50, True)
+    assert lost.provider_request_id == "request-1"
+    assert [event.assumed for event in world.chat.usage] == [True, False]
     assert lost.cost_usd > 0
     assert world.completed.cost_usd == lost.cost_usd + won.cost_usd
     assert world.completed.usage.output_tokens == won.usage.output_tokens

@@ -45,16 +45,19 @@ def test_an_account_hides_its_tokens() -> None:
 
 def test_a_call_may_want_a_token_of_its_own() -> None:
     rotation = TokenRotation(["a", "b", "c"])
-    assert [rotation.next(0.0, wanted) for wanted in (1, 1, 2, 0, None)] == [
-        "b",
-        "b",
-        "c",
-        "a",
-        "b",
-    ]
+    wanted = (1, 1, 2, 0, None)
+    assert [rotation.next(0.0, one) for one in wanted] == ["b", "b", "c", "a", "b"]
 
 
 def test_a_wanted_token_that_was_refused_is_passed_over() -> None:
     rotation = TokenRotation(["a", "b"])
     rotation.set_aside("b", 0.0)
     assert rotation.next(1.0, 1) == "a"
+
+
+def test_a_models_slashes_are_encoded_on_request() -> None:
+    account = CloudflareAccount("x", ["t"], "https://api.example", encodes_model=True)
+
+    assert account.run_url("@cf/baai/bge-m3") == (
+        "https://api.example/accounts/x/ai/run/@cf%2Fbaai%2Fbge-m3"
+    )

@@ -86,13 +86,13 @@ def test_a_sound_table_has_no_fault(tmp_path: Path) -> None:
         ("requests_per_minute = 300\n", 'x = """', "47: not TOML: Unterminated string"),
         (
             "base_url",
-            "adress",
+            "base_uri",
             "1: providers.local.base_url: is missing; add it",
         ),
         (
             "base_url",
-            "adress",
-            "; routing.toml:2: providers.local.adress: unknown key",
+            "base_uri",
+            "; routing.toml:2: providers.local.base_uri: unknown key",
         ),
         ("http://127.0.0.1:8000/v1", "127.0.0.1:8000", "2: providers.local.base_url: write it as"),
         ("127.0.0.1:8000", "127.0.0.1:port", "2: providers.local.base_url: "),
@@ -189,8 +189,8 @@ def test_a_sound_table_has_no_fault(tmp_path: Path) -> None:
         ("= 90_000", "= true", "42: limits.0.tokens_per_minute: Input should be a valid integer"),
         (
             'model = "llama"\nrequests',
-            'model = "lama"\nrequests',
-            "46: limits.1.model: no candidate is cloudflare/lama",
+            'model = "lamp"\nrequests',
+            "46: limits.1.model: no candidate is cloudflare/lamp",
         ),
     ],
 )

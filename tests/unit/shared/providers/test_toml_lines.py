@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.providers.json_reading import is_array, is_object
 from shared.providers.toml_lines import lines_by_key
 
 _EVERYTHING = '''# a comment with [brackets] and = signs
@@ -46,9 +47,9 @@ q = 1
 
 def _paths(value: object, path: str = "") -> Iterator[str]:
     items: list[tuple[object, object]] = []
-    if isinstance(value, dict):
+    if is_object(value):
         items = list(value.items())
-    elif isinstance(value, list):
+    elif is_array(value):
         items = list(enumerate(value))
     for key, inner in items:
         here = f"{path}.{key}" if path else str(key)

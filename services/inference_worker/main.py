@@ -12,18 +12,26 @@ import uvloop
 from services.inference_worker.settings import Settings, load_settings
 from services.inference_worker.subscribers import subscribe
 from services.inference_worker.use_cases.answer_stream import StreamPorts
+from services.inference_worker.use_cases.asking import Asking
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.check_models import CheckModels, ModelPorts
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
-from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob
+from services.inference_worker.use_cases.complete_chat import CompleteChatJob
 from shared.admission.admission import REFRESH_PERIOD
 from shared.admission.opening import Limits, SharedState, open_admission
 from shared.domain.catalog import Operation, Provider
 from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook
 from shared.domain.rollout import CLOUDFLARE_ROLLOUT, arm_of, is_inside
-from shared.domain.routing import Routed, RoutingTable, candidates, check_prices
+from shared.domain.routing import (
+    AUTO,
+    Routed,
+    RoutingTable,
+    candidates,
+    check_prices,
+    hedge_caps,
+)
 from shared.messages.commands import CompleteChat
 from shared.messaging.declaration import is_declared
 from shared.messaging.followed_rollout import follow_cloudflare
@@ -38,6 +46,7 @@ from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.hedge_caps import PostgresHedgeCaps
 from shared.persistence.repositories.model_checks import PostgresModels
 from shared.persistence.repositories.outbox import PostgresOutbox
 from shared.persistence.repositories.rate_turns import PostgresRateTurns
@@ -47,6 +56,7 @@ from shared.ports.clock import Clock
 from shared.ports.gates import GateRepository
 from shared.ports.messaging import Outbox
 from shared.ports.models import ModelCatalogue, ModelChecks
+from shared.ports.money import HedgeCaps
 from shared.ports.providers import ChatModel
 from shared.ports.rollouts import RolloutRepository
 from shared.ports.work import AttemptRepository
@@ -69,13 +79,16 @@ class RoutedByTable:
 
     def __call__(self, job: CompleteChat) -> Routed:
         """Return the candidates for a job's tier, model and user."""
+        route = self._table.routes[job.tier, Operation.CHAT]
         inside = is_inside(CLOUDFLARE_ROLLOUT, job.user_id, self._percent())
         found = candidates(self._table, job.tier, Operation.CHAT, job.model, in_rollout=inside)
         return Routed(
             found,
             arm_of(CLOUDFLARE_ROLLOUT, inside=inside),
             self._table.successors,
-            self._table.routes[job.tier, Operation.CHAT].divert,
+            route.divert,
+            # Who asks for a model wants its answer, however slow it is to begin.
+            route.hedge if job.model == AUTO else None,
         )
 
 
@@ -88,6 +101,7 @@ class Ports:
     shared_state: SharedState
     outbox: Outbox
     rollouts: RolloutRepository
+    hedge_caps: HedgeCaps
     chat: Mapping[Provider, ChatModel]
     models: ModelChecks
     catalogues: Mapping[Provider, ModelCatalogue]
@@ -112,6 +126,7 @@ async def open_ports(settings: Settings) -> AsyncGenerator[Ports]:
         shared_state=SharedState(PostgresCircuits(engine), PostgresRateTurns(engine)),
         outbox=PostgresOutbox(engine),
         rollouts=PostgresRollouts(engine),
+        hedge_caps=PostgresHedgeCaps(engine, SystemClock()),
         chat=providers.chat,
         models=PostgresModels(engine),
         catalogues=providers.catalogues,
@@ -128,6 +143,7 @@ async def run(settings: Settings, ports: Ports) -> None:
     table, prices = _load_routing(settings.routing, clock)
     worker_id = ids.new(settings.process.name)
     rollout = await follow_cloudflare(ports.rollouts, settings.routing.rollout)
+    await ports.hedge_caps.keep(hedge_caps(table))
     connections = await Connections.open(settings.broker, settings.process)
     metrics = Metrics()
     admission = await open_admission(

@@ -58,6 +58,8 @@ class Pacer:
     async def turn(self, candidate: Candidate, tokens: int, patience: timedelta) -> Turn | None:
         """Wait for the call's turn, at most for `patience`; None when it has not come.
 
+        Without any patience its turn must be now, and nobody be waiting for theirs.
+
         Raises:
             DatabaseUnavailableError: Nobody knows whose turn it is.
         """
@@ -67,7 +69,8 @@ class Pacer:
             return Turn(_NOTHING, None)
         credential = self._credential_for(candidate.provider, limits)
         line = self._lines.setdefault(target, _Line(self._turns))
-        return await line.join(Turn(_wish(limits, tokens, credential), credential), patience)
+        turn = Turn(_wish(limits, tokens, credential), credential)
+        return await (line.join(turn, patience) if patience else line.pass_through(turn))
 
     def used(self, candidate: Candidate, credential: int | None, held: int, used: int) -> None:
         """Note how many of the tokens that were taken a call did not use."""
@@ -124,6 +127,12 @@ class _Line:
         finally:
             if not waiter.is_given and waiter in self.waiters:
                 self.waiters.remove(waiter)
+
+    async def pass_through(self, turn: Turn) -> Turn | None:
+        if self.waiters:
+            return None
+        (wait,) = await self.turns.take([turn.wish], timedelta(0))
+        return None if wait is None else turn
 
     def give_up(self) -> None:
         while self.waiters:

@@ -25,14 +25,21 @@ class ScopeKind(StrEnum):
     USER = "user"
     KEY = "key"
     PROVIDER = "provider"
+    HEDGE = "hedge"
+    """A tier's second requests; its only budget is the cap of the tier's route."""
 
 
-_CLOSED_VALUES: Mapping[ScopeKind, Collection[str]] = {ScopeKind.TIER: tuple(Tier)}
+_CLOSED_VALUES: Mapping[ScopeKind, Collection[str]] = {
+    ScopeKind.TIER: tuple(Tier),
+    ScopeKind.HEDGE: tuple(Tier),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetScope:
     """Whose spending is counted; written `global`, `tier:free`, `user:U`, `key:K`, `provider:P`.
+
+    Nobody sets a budget of `hedge:TIER`: its limit is the routing table's.
 
     Attributes:
         kind: Which attribute of a call decides.
@@ -87,6 +94,11 @@ def scopes_of(
         BudgetScope(ScopeKind.KEY, key_id),
         BudgetScope(ScopeKind.PROVIDER, provider),
     )
+
+
+def hedge_scope(tier: Tier) -> BudgetScope:
+    """Return the scope that a tier's second requests count towards, beside all others."""
+    return BudgetScope(ScopeKind.HEDGE, tier)
 
 
 class Window(StrEnum):

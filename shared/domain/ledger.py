@@ -23,6 +23,7 @@ class LedgerEntry:
         corrects: What a correction corrects: an entry's id, or `invoice:` and the day, provider and
             model of a difference that no entry explains. None for an attempt's own entry.
         arm: The side of the rollout that the call was routed by.
+        is_hedge: Whether it counts towards the cap of its tier's second calls.
     """
 
     id: AttemptId
@@ -48,3 +49,4 @@ class LedgerEntry:
     provider_request_id: str | None = None
     corrects: str | None = None
     arm: Arm | None = None
+    is_hedge: bool = False

@@ -26,6 +26,7 @@ class LostAttempt:
     is_fallback: bool
     started_at: datetime
     arm: Arm | None = None
+    is_hedge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,14 @@ class LostJob:
     lease_owner: str
     lease_until: datetime
     attempts: Sequence[LostAttempt]
+
+    @property
+    def failures(self) -> int:
+        """Return by how much the worker's end brings the job nearer to its own.
+
+        Calls side by side are lost together, and count as one.
+        """
+        return int(bool(self.attempts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from shared.domain.ids import AttemptId
 from shared.domain.rate_limits import RateReport
-from shared.domain.usage import TokenUsage
+from shared.domain.usage import NO_USAGE, TokenUsage
 
 OptionValue = str | int | float | bool
 """A provider option from the routing table."""
@@ -97,6 +97,18 @@ class ChatMessage:
         return (*parts, *(text for call in self.tool_calls for text in (call.name, call.arguments)))
 
 
+@dataclass(slots=True)
+class Meter:
+    """What a call whose answer was closed before its end had consumed by then."""
+
+    usage: TokenUsage = NO_USAGE
+    provider_request_id: str | None = None
+
+    def read(self, usage: TokenUsage, provider_request_id: str | None) -> None:
+        """Take down what was consumed."""
+        self.usage, self.provider_request_id = usage, provider_request_id
+
+
 @dataclass(frozen=True, slots=True)
 class ChatCall:
     """One chat request to one provider.
@@ -105,6 +117,7 @@ class ChatCall:
         credential: Which of the provider's API tokens to use, from 0; None for any.
         is_interactive: Whether somebody waits for the answer, so that a busy model is to refuse
             rather than to queue the call.
+        meter: Is told what was consumed if the answer is closed before its end.
     """
 
     attempt_id: AttemptId
@@ -118,6 +131,7 @@ class ChatCall:
     response_format: JsonAnswer | None = None
     is_interactive: bool = True
     credential: int | None = None
+    meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True)

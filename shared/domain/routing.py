@@ -110,12 +110,14 @@ class Routed:
         arm: The arm of the rollout that decided it.
         successors: Who takes over from a candidate whose model is gone.
         divert: Who is asked first when a budget wants the cheaper route; None for the cheapest.
+        hedge: When another candidate is asked beside the first; None for never.
     """
 
     candidates: Sequence[Candidate]
     arm: Arm
     successors: Mapping[Candidate, Candidate] = field(default_factory=dict[Candidate, Candidate])
     divert: Candidate | None = None
+    hedge: Hedge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,15 @@ def decided_by_rollout(table: RoutingTable) -> Sequence[tuple[Tier, Operation]]:
     return [
         key for key, route in table.routes.items() if route.inside_rollout != route.outside_rollout
     ]
+
+
+def hedge_caps(table: RoutingTable) -> Mapping[Tier, Decimal]:
+    """Return what second requests may cost a UTC day, for each tier whose chats have any."""
+    return {
+        tier: route.hedge.daily_cap_usd
+        for (tier, _), route in table.routes.items()
+        if route.hedge is not None
+    }
 
 
 def candidates(

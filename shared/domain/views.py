@@ -11,6 +11,9 @@ from shared.domain.jobs import AttemptOutcome, JobKind, JobStatus, Waiting
 from shared.domain.rollout import Arm
 from shared.domain.usage import TokenUsage
 
+HEDGE_LOST = "hedge_lost"
+"""The code of a call that was closed because the one beside it answered first."""
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorView:
@@ -18,6 +21,11 @@ class ErrorView:
 
     code: str
     message: str
+
+    @property
+    def is_lost_hedge(self) -> bool:
+        """Tell whether nothing failed: the call beside this one was faster."""
+        return self.code == HEDGE_LOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class AttemptView:
     latency_ms: int | None
     is_diverted: bool = False
     arm: Arm | None = None
+    is_hedge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,10 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What a client that joins now must know: the job, and the current attempt's text so far."""
+    """What a client that joins now must know: the job, and the current attempt's text so far.
+
+    `attempt_number` is 0 while nobody knows: no attempt was made, or two run side by side.
+    """
 
     job: JobView
     attempt_number: int

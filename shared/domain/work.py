@@ -118,6 +118,8 @@ class ClaimRequest:
         is_diverted: Whether the call takes the cheaper route already.
         passed_over: Who was not asked, though it was their turn before.
         arm: The side of the rollout that the call was routed by.
+        is_hedge: Whether it is a second call, beside the job's one under way. It is let in only
+            under the cap of its tier's second calls, which is one of `scopes`.
     """
 
     job_id: JobId
@@ -134,6 +136,7 @@ class ClaimRequest:
     is_diverted: bool = False
     passed_over: Sequence[PassedOver] = ()
     arm: Arm | None = None
+    is_hedge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,10 @@ class Unclaimable(StrEnum):
     MISSING = "missing"
     DONE = "done"
     LEASED = "leased"
-    """Another worker has it; if that worker died, the lease sweeper requeues the job."""
+    """Another worker has it; if that worker died, the lease sweeper requeues the job.
+
+    For a second call: there is no call of this worker's to be made beside, or no cap.
+    """
     DEADLINE_PASSED = "deadline_passed"
     GATE_SHUT = "gate_shut"
     """The queue was shut, or filled up to its cap by others, while the job was on its way here."""
@@ -248,6 +254,11 @@ class AttemptResult:
     provider_request_id: str | None = None
     error: ErrorView | None = None
     allowance: DailyAllowance | None = None
+
+    @property
+    def is_lost_hedge(self) -> bool:
+        """Tell whether the call was closed because the one beside it answered first."""
+        return self.error is not None and self.error.is_lost_hedge
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ class UsageRecorded(Envelope):
     `hold_usd` is released when the event is booked; `cost_usd` is exact, in USD, and what is paid.
     `list_cost_usd` is what it would cost without the provider's free allowance, null where the two
     are the same. `cached_tokens` and `cache_write_tokens` are part of `input_tokens`. `arm` is the
-    side of the rollout that the call was routed by.
+    side of the rollout that the call was routed by. `is_hedge` is true for a second call beside
+    another one, null for all others. A call that was closed because the one beside it answered
+    first is no error and no fallback.
     """
 
     kind: Literal["usage_recorded.v1"] = "usage_recorded.v1"
@@ -45,3 +47,4 @@ class UsageRecorded(Envelope):
     assumed: bool
     latency_ms: int
     arm: Arm | None = None
+    is_hedge: bool | None = None

@@ -30,6 +30,7 @@ class CallFacts:
     hold_usd: Decimal
     is_fallback: bool
     arm: Arm | None = None
+    is_hedge: bool = False
 
 
 def usage_message(
@@ -76,9 +77,10 @@ def _event(
         neurons=result.neurons,
         cost_usd=result.cost_usd,
         hold_usd=call.hold_usd,
-        is_fallback=call.is_fallback,
-        is_error=result.outcome is not AttemptOutcome.SUCCEEDED,
+        is_fallback=call.is_fallback and not result.is_lost_hedge,
+        is_error=result.outcome is not AttemptOutcome.SUCCEEDED and not result.is_lost_hedge,
         assumed=result.outcome is AttemptOutcome.UNKNOWN or usage.is_assumed,
         latency_ms=latency_ms,
         arm=call.arm,
+        is_hedge=call.is_hedge or None,
     )

@@ -59,7 +59,8 @@ class Admission(Protocol):
     ) -> Admitted | HeldUp:
         """Let a call through, waiting at most `patience` for its turn within rate limits.
 
-        What is admitted must be reported by `answered`, `failed` or `not_called`.
+        Without any patience its turn must be now. What is admitted must be reported by `answered`,
+        `failed` or `not_called`.
 
         Raises:
             DatabaseUnavailableError: Nobody knows whether it may be made.

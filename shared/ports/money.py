@@ -1,12 +1,13 @@
 """The ledger, budgets and what can be read from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 from shared.domain.budgets import Budget, BudgetScope, Window
+from shared.domain.catalog import Tier
 from shared.domain.ledger import LedgerEntry
 
 
@@ -46,6 +47,20 @@ class BudgetRepository(Protocol):
         self, scope: BudgetScope, by: str, window: Window | None = None, reason: str = ""
     ) -> bool:
         """Remove the budget of a window, or of both, with its gates; False when there is none."""
+        ...
+
+
+class HedgeCaps(Protocol):
+    """What second requests may cost, as the routing table says."""
+
+    async def keep(self, caps: Mapping[Tier, Decimal]) -> None:
+        """Let each tier's second requests cost at most so many USD a UTC day, whoever makes them.
+
+        A tier without a cap has none. What is spent and held stays. Safe to repeat.
+
+        Raises:
+            DatabaseUnavailableError: It is unknown which caps are kept.
+        """
         ...
 
 

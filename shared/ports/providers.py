@@ -12,6 +12,9 @@ class ChatModel(Protocol):
     def stream(self, call: ChatCall) -> AsyncIterator[ChatEvent]:
         """Yield `TextDelta`s in order, then exactly one `ChatFinished`.
 
+        When its reader is cancelled, or closes it, the call ends at once and its meter is told what
+        was consumed.
+
         Raises:
             ProviderTransientError: The provider failed, stalled, or the stream was cut.
             ProviderPermanentError: The provider refused the request for good.

@@ -59,7 +59,7 @@ class AttemptRepository(Protocol):
         """Take the job's lease, open an attempt and hold its worst-case cost, or say why not.
 
         Idempotent by attempt id. A job that this worker holds already gets a further attempt once
-        the last one is settled.
+        the last one is settled, and one more beside it as a hedge.
         """
         ...
 
@@ -67,6 +67,7 @@ class AttemptRepository(Protocol):
         """Close an attempt, move its job on and put messages into the outbox, in one commit.
 
         Idempotent by attempt id: a second settlement, or one whose lease was lost, changes nothing.
+        Of two attempts side by side the first to be settled lets the job go on.
         """
         ...
 

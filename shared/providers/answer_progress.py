@@ -128,6 +128,15 @@ class AnswerProgress:
         refusal = Refusal(self.provider, Operation.CHAT, None, codes, request_id=self.request_id)
         return refusal_error(refusal, self.consumed())
 
+    def left(self) -> None:
+        """Tell the call's meter what was consumed, since nobody reads the answer any more.
+
+        Of a stream that has begun, nobody knows how much was on its way.
+        """
+        if self.call.meter is not None:
+            usage = self._most() if self._tokens and not self.is_ended else self.consumed()
+            self.call.meter.read(usage, self.request_id)
+
     def consumed(self) -> TokenUsage:
         """Return what was consumed if the answer goes no further; nothing without a token.
 

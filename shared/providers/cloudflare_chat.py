@@ -113,6 +113,9 @@ async def _whole(
 def _translated(progress: AnswerProgress, deadline: Deadline) -> Generator[None]:
     try:
         yield
+    except (GeneratorExit, asyncio.CancelledError):
+        progress.left()
+        raise
     except MalformedAnswerError as error:
         raise progress.failed("malformed") from error
     except TimeoutError as error:

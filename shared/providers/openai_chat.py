@@ -5,6 +5,7 @@ the answer was no stream at all, and it does not check what a chunk holds. Invar
 with `ChatFinished` or with a provider error that carries what was consumed.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 
@@ -129,6 +130,9 @@ def _translated(
 ) -> Generator[None]:
     try:
         yield
+    except (GeneratorExit, asyncio.CancelledError):
+        progress.left()
+        raise
     except TimeoutError as error:
         raise progress.failed(deadline.code) from error
     except openai.APIConnectionError as error:

@@ -222,12 +222,19 @@ def ledger_entry(
         latency_ms=7,
         occurred_at=occurred_at,
         arm=request.arm,
+        is_hedge=request.is_hedge,
     )
 
 
 def further(request: ClaimRequest) -> ClaimRequest:
     """Return the same worker's next claim of the same job."""
     return replace(request, attempt_id=AttemptId(_IDS.new("att")))
+
+
+def hedge_of(request: ClaimRequest, *, hold_usd: Decimal = HOLD) -> ClaimRequest:
+    """Return the claim of a second attempt beside a paid user's first one."""
+    scopes = [*request.scopes, "hedge:paid"]
+    return replace(further(request), is_hedge=True, scopes=scopes, hold_usd=hold_usd)
 
 
 async def rows(
@@ -258,4 +265,5 @@ def call_facts(job: NewJob, request: ClaimRequest) -> CallFacts:
         hold_usd=request.hold_usd,
         is_fallback=request.is_fallback,
         arm=request.arm,
+        is_hedge=request.is_hedge,
     )

@@ -17,10 +17,11 @@ from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
 from services.inference_worker.main import RoutedByTable
 from services.inference_worker.subscribers import subscribe
 from services.inference_worker.use_cases.answer_stream import StreamPorts
+from services.inference_worker.use_cases.asking import Asking
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
-from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob
+from services.inference_worker.use_cases.complete_chat import CompleteChatJob
 from shared.admission.admission import REFRESH_PERIOD, SharedAdmission
 from shared.admission.opening import Limits, SharedState, open_admission
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
@@ -28,7 +29,7 @@ from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus
 from shared.domain.pricing import PriceBook
 from shared.domain.rate_limits import RateLimit
-from shared.domain.routing import RoutingTable
+from shared.domain.routing import RoutingTable, hedge_caps
 from shared.domain.views import JobView
 from shared.domain.work import NewJob, Submitted
 from shared.messaging.followed_rollout import FollowedRollout, follow_cloudflare
@@ -38,6 +39,7 @@ from shared.observability.metrics import Metrics
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.gates import PostgresGates
+from shared.persistence.repositories.hedge_caps import PostgresHedgeCaps
 from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.leases import PostgresLeases
 from shared.persistence.repositories.ledger import PostgresLedger
@@ -167,6 +169,7 @@ async def pipeline(
     connections = await Connections.open(broker, process)
     routing = routing or Routing()
     rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
+    await PostgresHedgeCaps(engine, clock).keep(hedge_caps(routing.table))
     for provider in (CLOUDFLARE, OPENAI):  # what an earlier test's faults have opened
         await PostgresCircuits(engine).reset(provider, "key_test")
     state = SharedState(PostgresCircuits(engine), PostgresRateTurns(engine))

@@ -5,10 +5,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from services.inference_worker.use_cases.answer_stream import StreamPorts
+from services.inference_worker.use_cases.asking import Asking, Route
 from services.inference_worker.use_cases.attempt import RunAttempt
 from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
-from services.inference_worker.use_cases.complete_chat import Asking, CompleteChatJob, Route
+from services.inference_worker.use_cases.complete_chat import CompleteChatJob
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Tier
 from shared.domain.errors import FailureAction, ProviderFailure, UnknownModelError
 from shared.domain.ids import JobId, KeyId, UserId

@@ -1,7 +1,8 @@
 """Models that answer as a test says; they pass the same contract suite as the real adapters."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from shared.domain.provider_calls import (
     TextDelta,
     ToolCall,
 )
-from shared.domain.usage import TokenUsage
+from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.errors import own_error, provider_error
 
 
@@ -54,8 +55,16 @@ class Hangs:
     pieces: Sequence[str] = ("Hello",)
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Does nothing until the time has come, and then what the step says."""
+
+    time: asyncio.Event
+    step: "Says | Refuses | BreaksOff | Hangs"
+
+
 StepT = TypeVar("StepT")
-ChatStep = Says | Refuses | BreaksOff | Hangs
+ChatStep = Says | Refuses | BreaksOff | Hangs | Waits
 
 
 @dataclass(slots=True)
@@ -77,20 +86,39 @@ class ScriptedChatModel:
         step = _step(list(self.script), len(self.calls), Says())
         self.calls.append(call)
         request_id = f"request-{len(self.calls)}"
-        self.streams_open += 1
-        try:
+        usage = NO_USAGE
+        with self._open(call, lambda: (usage, request_id)):
+            if isinstance(step, Waits):
+                await step.time.wait()
+                step = step.step
             if isinstance(step, Refuses):
                 raise provider_error(step.failure)
-            for piece in step.pieces:
+            prompt_tokens = assumed_prompt_tokens(call.messages)
+            for number, piece in enumerate(step.pieces, start=1):
+                usage = TokenUsage(prompt_tokens, number)
                 yield TextDelta(piece)
-            usage = TokenUsage(assumed_prompt_tokens(call.messages), len(step.pieces))
             match step:
                 case Says(finish_reason=reason, tool_calls=calls):
+                    usage = TokenUsage(prompt_tokens, len(step.pieces))
                     yield ChatFinished(reason, usage, call.model, request_id, calls)
                 case BreaksOff(code=code):
                     raise own_error(self.provider, code, usage, request_id)
                 case Hangs():
                     await asyncio.Event().wait()
+
+    @contextmanager
+    def _open(
+        self, call: ChatCall, consumed: Callable[[], tuple[TokenUsage, str]]
+    ) -> Generator[None]:
+        self.streams_open += 1
+        try:
+            yield
+        except (GeneratorExit, asyncio.CancelledError):
+            usage, request_id = consumed()
+            if call.meter is not None:
+                most = TokenUsage(usage.input_tokens, call.max_output_tokens, is_assumed=True)
+                call.meter.read(most if usage.output_tokens else usage, request_id)
+            raise
         finally:
             self.streams_open -= 1
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.domain.circuits import CircuitClass, CircuitKey
 from shared.domain.errors import ProviderFailure
 from shared.domain.rate_limits import RateReport
 from shared.domain.routing import Candidate
@@ -19,11 +20,13 @@ class ScriptedAdmission:
     Attributes:
         held_up: By model, what happens to its next calls, in order.
         retired: Models that are gone.
+        probing: Models whose calls try whether their provider is back.
     """
 
     clock: StillClock = field(default_factory=StillClock)
     held_up: Mapping[str, list[HeldUp]] = field(default_factory=dict[str, list[HeldUp]])
     retired: set[str] = field(default_factory=set[str])
+    probing: set[str] = field(default_factory=set[str])
     asked: list[str] = field(default_factory=list[str])
     patience: list[timedelta] = field(default_factory=list[timedelta])
     waits: list[datetime] = field(default_factory=list[datetime])
@@ -39,7 +42,9 @@ class ScriptedAdmission:
         script = self.held_up.get(candidate.model)
         if script:
             return script.pop(0)
-        return Admitted(candidate, tokens, self.clock.now(), credential=1)
+        key = CircuitKey(candidate.provider, candidate.model, CircuitClass.FAILING)
+        probes = (key,) if candidate.model in self.probing else ()
+        return Admitted(candidate, tokens, self.clock.now(), probes, credential=1)
 
     def is_retired(self, candidate: Candidate) -> bool:
         return candidate.model in self.retired

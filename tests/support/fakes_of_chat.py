@@ -1,13 +1,15 @@
 """The inference worker's surroundings, in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, PutOff, SettledJob, Settlement
+from shared.messages.events import UsageRecorded
 from shared.messages.frames import FRAME, Frame
 
 
@@ -20,6 +22,8 @@ class RecordingAttempts:
     is_lease_lost: bool = False
     committed_frame: bytes | None = None
     """The last frame, where it says something else than the settlement's."""
+    paid_usd: Decimal | None = None
+    """What the first settlement's usage event says, where that is less than its list price."""
     claims: list[ClaimRequest] = field(default_factory=list[ClaimRequest])
     settlements: list[Settlement] = field(default_factory=list[Settlement])
     checkpoints: list[tuple[AttemptId, int, str]] = field(
@@ -41,9 +45,16 @@ class RecordingAttempts:
         self.settlements.append(settlement)
         if self.is_lease_lost:
             return SettledJob(applied=False, outbox=())
-        outbox = _rows([m.message for m in settlement.messages])
+        outbox = _rows([self._committed(m.message) for m in settlement.messages])
         frame = self.committed_frame or settlement.terminal_frame
         return SettledJob(applied=True, outbox=outbox, terminal_frame=frame)
+
+    def _committed(self, message: OutgoingMessage) -> OutgoingMessage:
+        if self.paid_usd is None or len(self.settlements) > 1:
+            return message
+        event = UsageRecorded.model_validate_json(message.body)
+        paid = event.model_copy(update={"cost_usd": self.paid_usd})
+        return replace(message, body=paid.model_dump_json().encode())
 
     async def park(self, parking: Parking) -> None:
         self.parked.append(parking)

@@ -49,6 +49,8 @@ class AttemptBody(BaseModel):
     Attributes:
         is_diverted: Whether a budget made it take the cheaper route.
         arm: The side of the rollout that it was routed by; null for calls older than that record.
+        is_hedge: Whether it was made beside another one that was slow to begin. Of the two, the one
+            that answers later is closed, with the error `hedge_lost`.
     """
 
     id: str | None
@@ -62,6 +64,7 @@ class AttemptBody(BaseModel):
     cost_usd: Usd
     assumed: bool
     is_diverted: bool
+    is_hedge: bool
     arm: str | None
     started_at: datetime
     latency_ms: int | None
@@ -185,6 +188,7 @@ def _attempt_body(attempt: AttemptView) -> AttemptBody:
         cost_usd=attempt.cost_usd,
         assumed=attempt.assumed,
         is_diverted=attempt.is_diverted,
+        is_hedge=attempt.is_hedge,
         arm=attempt.arm,
         started_at=attempt.started_at,
         latency_ms=attempt.latency_ms,

@@ -30,7 +30,7 @@ class AdminBudgets:
         Raises:
             RefusedError: The scope is none, or has no such budget.
         """
-        for state in await self._budgets.of_scope(self._read_scope(scope)):
+        for state in await self._budgets.of_scope(self._read_scope.shown(scope)):
             if window in {None, state.budget.window}:
                 return budget_view(state)
         raise not_found("budget", scope)

@@ -11,7 +11,7 @@ from services.api.schemas.jobs import waiting_frame
 from services.api.use_cases.results import answer_of, answer_text, answering_attempt
 from shared.domain.ids import JobId
 from shared.domain.jobs import JobStatus, Waiting
-from shared.domain.views import StreamState
+from shared.domain.views import AttemptView, StreamState
 from shared.messages.frames import Frame, JobCompleted, JobDelta, JobReset, JobStatusFrame
 
 _RESTARTED = "a new attempt answers from the start"
@@ -68,7 +68,7 @@ class Cursor:
 
     def _on_stored(self, state: StreamState) -> Sequence[Frame]:
         number, text = _stored_part(state)
-        newest = max(number, *(attempt.number or 0 for attempt in state.job.attempts), 0)
+        newest = max(number, *map(_number_of_text, state.job.attempts), 0)
         entered: Sequence[Frame] = ()
         if self._attempt is not None and newest and self._attempt > newest:
             entered = self._enter(newest)
@@ -130,6 +130,13 @@ class Cursor:
         frame = JobDelta(job_id=self._job_id, attempt=attempt, offset=self._offset, text=new)
         self._offset += len(new)
         return [frame]
+
+
+def _number_of_text(attempt: AttemptView) -> int:
+    """Return the number by which an attempt's text is known; 0 where none is ever shown."""
+    if attempt.error is not None and attempt.error.is_lost_hedge:
+        return 0
+    return attempt.number or 0
 
 
 def _stored_part(state: StreamState) -> tuple[int, str]:

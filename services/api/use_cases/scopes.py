@@ -14,7 +14,19 @@ class ReadScope:
         self._providers = providers
 
     def __call__(self, text: str) -> BudgetScope:
-        """Return the scope.
+        """Return a scope whose budget or gates are to be changed.
+
+        Raises:
+            RefusedError: It is none, names a provider that no route names, or is one of second
+                requests, whose cap is the routing table's.
+        """
+        scope = self.shown(text)
+        if scope.kind is ScopeKind.HEDGE:
+            raise invalid("scope", f"the cap of {text} is set in the routing table, as hedge")
+        return scope
+
+    def shown(self, text: str) -> BudgetScope:
+        """Return a scope whose budget is to be shown.
 
         Raises:
             RefusedError: It is none, or names a provider that no route names.

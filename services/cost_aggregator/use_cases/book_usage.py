@@ -68,6 +68,7 @@ def _entry(event: UsageRecorded) -> LedgerEntry:
         occurred_at=event.occurred_at,
         provider_request_id=event.provider_request_id,
         arm=event.arm,
+        is_hedge=bool(event.is_hedge),
     )
 
 

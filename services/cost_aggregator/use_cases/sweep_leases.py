@@ -50,7 +50,7 @@ class SweepLeases:
 
     def _abandonment(self, job: LostJob, now: datetime) -> Abandonment:
         usage = [DelayedMessage(_usage(job, attempt, now)) for attempt in job.attempts]
-        if may_run_again(job.failure_count, len(job.attempts)):
+        if may_run_again(job.failure_count, job.failures):
             command = DelayedMessage(self._command(job, now))
             return Abandonment(job, JobWaits(), [*usage, command])
         error = ErrorView("workers_lost", "the job's workers died too often")
@@ -115,6 +115,7 @@ def _usage(job: LostJob, attempt: LostAttempt, now: datetime) -> OutgoingMessage
         hold_usd=attempt.hold_usd,
         is_fallback=attempt.is_fallback,
         arm=attempt.arm,
+        is_hedge=attempt.is_hedge,
     )
     result = AttemptResult(AttemptOutcome.UNKNOWN, cost_usd=attempt.hold_usd)
     latency = now - attempt.started_at

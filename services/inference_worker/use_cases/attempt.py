@@ -1,76 +1,41 @@
 """One claimed attempt: called, streamed and settled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import assert_never
 
-import orjson
-
-from services.inference_worker.policies.after_failure import (
-    FailureFacts,
-    NextCandidate,
-    after_failure,
-)
 from services.inference_worker.use_cases.answer_stream import AnswerStream, StreamPorts
-from services.inference_worker.use_cases.calling import Answered, Broke, CallProvider, result_of
-from services.inference_worker.use_cases.chat_calls import chat_result
-from shared.domain.access import Caller
-from shared.domain.catalog import Operation
-from shared.domain.errors import ProviderFailure
-from shared.domain.failed_jobs import GiveUp, TryLater
-from shared.domain.ids import AttemptId
-from shared.domain.outgoing import DelayedMessage, OutgoingMessage
-from shared.domain.pricing import PriceRow
-from shared.domain.provider_calls import ChatFinished
-from shared.domain.rollout import Arm
-from shared.domain.routing import Candidate
-from shared.domain.work import (
-    AttemptResult,
-    Claimed,
-    JobContinues,
-    JobFails,
-    JobStep,
-    JobSucceeds,
-    JobWaits,
-    Settlement,
+from services.inference_worker.use_cases.calling import (
+    Answered,
+    Broke,
+    CallOutcome,
+    CallProvider,
+    Overtaken,
+    result_of,
 )
-from shared.messages.commands import CompleteChat
-from shared.messages.endings import failure
-from shared.messages.frames import JobCompleted, UsageFrame, stream_key
+from services.inference_worker.use_cases.settlements import (
+    Attempt,
+    Call,
+    CallEnd,
+    Following,
+    completed,
+    failed,
+    settlement_of,
+)
+from shared.domain.errors import ProviderFailure
+from shared.domain.ids import AttemptId, JobId
+from shared.domain.money import ZERO_USD
+from shared.domain.provider_calls import Meter
+from shared.domain.work import AttemptResult, JobContinues, SettledJob
+from shared.messages.events import UsageRecorded
+from shared.messages.frames import stream_key
 from shared.messages.requests import ChatRequest
-from shared.messages.retries import delayed
-from shared.messages.usage import CallFacts, usage_message
-from shared.ports.admission import Admission, Admitted
+from shared.ports.admission import Admission
 from shared.ports.messaging import CommittedMessages
 
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What is known of an attempt once it is claimed.
-
-    Attributes:
-        job: The command being carried out.
-        command: The same as a message, to bring the job back later.
-        restart_reason: Why the client's text starts again; None when it has seen none.
-    """
-
-    job: CompleteChat
-    command: OutgoingMessage
-    admitted: Admitted
-    row: PriceRow
-    claimed: Claimed
-    attempt_id: AttemptId
-    hold_usd: Decimal
-    is_fallback: bool
-    restart_reason: str | None
-    arm: Arm
-
-    @property
-    def candidate(self) -> Candidate:
-        """Return who is called."""
-        return self.admitted.candidate
+OpenAnswer = Callable[[StreamPorts, JobId, AttemptId, int], AnswerStream]
+"""Opens the stream of an attempt's answer, as `AnswerStream` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +52,11 @@ class GoOn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Next:
-    """What a call's outcome means for the job.
+class SettledBeside:
+    """What an attempt has added to its job, which goes on by another one."""
 
-    Attributes:
-        step: What the job does next.
-        failures: How many of its attempts have failed.
-        retry: The command that comes back.
-        terminal_frame: The job's last frame.
-    """
-
-    step: JobStep
-    failures: int
-    retry: Sequence[DelayedMessage] = ()
-    terminal_frame: bytes | None = None
+    cost_usd: Decimal = ZERO_USD
+    failures: int = 0
 
 
 class RunAttempt:
@@ -132,119 +88,82 @@ class RunAttempt:
         self, attempt: Attempt, *, goes_on_after: Callable[[ProviderFailure], bool]
     ) -> Ended | GoOn:
         """Run the attempt to its settlement; idempotent by attempt id."""
-        clock = self._ports.clock
-        number = attempt.claimed.number
-        answer = AnswerStream(self._ports, attempt.job.job_id, attempt.attempt_id, number)
+        call = self.begin(attempt, AnswerStream)
         if attempt.restart_reason is not None:
-            await answer.restart(attempt.restart_reason)
+            await call.answer.restart(attempt.restart_reason)
+        outcome = await self.call(call)
+        return await self.settle(call, outcome, self.end_of(call), goes_on_after=goes_on_after)
+
+    def begin(self, attempt: Attempt, answer: OpenAnswer) -> Call:
+        """Return the attempt's call, which begins now."""
+        stream = answer(self._ports, attempt.job.job_id, attempt.attempt_id, attempt.claimed.number)
+        return Call(attempt, stream, self._ports.clock.monotonic())
+
+    async def call(self, call: Call, meter: Meter | None = None) -> CallOutcome:
+        """Call the provider and stream what it says."""
+        attempt = call.attempt
         request = ChatRequest.model_validate_json(attempt.claimed.request_json)
-        began = clock.monotonic()
-        outcome = await self._call(attempt.admitted, request, attempt.attempt_id, answer)
-        latency_ms = round((clock.monotonic() - began) * 1000)
-        now = clock.now()
+        return await self._call(attempt.admitted, request, attempt.attempt_id, call.answer, meter)
+
+    def end_of(self, call: Call) -> CallEnd:
+        """Return the end of a call that is over now."""
+        clock = self._ports.clock
+        return CallEnd(clock.now(), round((clock.monotonic() - call.began) * 1000))
+
+    async def settle(
+        self,
+        call: Call,
+        outcome: CallOutcome,
+        end: CallEnd,
+        *,
+        goes_on_after: Callable[[ProviderFailure], bool],
+    ) -> Ended | GoOn:
+        """Settle the call that its job hangs on, and tell what follows."""
+        attempt = call.attempt
         result = result_of(outcome, attempt.row)
         match outcome:
             case Answered(finished):
                 await self._admission.answered(attempt.admitted, finished.usage, finished.limits)
-                following = _completed(attempt, result, finished, answer.text, now)
-            case Broke(provider_failure):
-                await self._admission.failed(attempt.admitted, provider_failure)
-                has_next = goes_on_after(provider_failure)
-                following = _failed(attempt, provider_failure, answer, has_next, now)
+                following = completed(call, result, finished, end.at)
+            case Broke(failure):
+                await self._admission.failed(attempt.admitted, failure)
+                following = failed(call, failure, end.at, has_next=goes_on_after(failure))
             case _:
                 assert_never(outcome)
-        usage = usage_message(_facts(attempt), result, ended_at=now, latency_ms=latency_ms)
-        settled = await self._ports.attempts.settle(
-            Settlement(
-                job_id=attempt.job.job_id,
-                attempt_id=attempt.attempt_id,
-                worker=self._worker,
-                result=result,
-                step=following.step,
-                messages=[DelayedMessage(usage), *following.retry],
-                finished_at=now,
-                latency_ms=latency_ms,
-                terminal_frame=following.terminal_frame,
-                failures=following.failures - attempt.claimed.failures_so_far,
-            )
-        )
-        if settled.applied and settled.terminal_frame is not None:
-            await self._ports.frames.send(stream_key(attempt.job.job_id), settled.terminal_frame)
-        await self._committed.flush(settled.outbox)
+        settled = await self._settle(attempt, result, following, end)
         if settled.applied and isinstance(following.step, JobContinues):
-            reason = result.error.code if answer.text_was_sent and result.error else None
+            reason = result.error.code if call.answer.text_was_sent and result.error else None
             return GoOn(following.failures, reason or attempt.restart_reason)
         return Ended()
 
+    async def settle_beside(
+        self, attempt: Attempt, outcome: Broke | Overtaken, end: CallEnd
+    ) -> SettledBeside:
+        """Settle a call whose job goes on by another one; that one must be settled after it."""
+        match outcome:
+            case Broke(failure):
+                failures = failure.weight
+                await self._admission.failed(attempt.admitted, failure)
+            case Overtaken(was_called=False):
+                failures = 0
+                await self._admission.not_called(attempt.admitted)
+            case Overtaken(usage):
+                failures = 0
+                await self._admission.answered(attempt.admitted, usage)
+            case _:
+                assert_never(outcome)
+        following = Following(JobContinues(), attempt.claimed.failures_so_far + failures)
+        settled = await self._settle(attempt, result_of(outcome, attempt.row), following, end)
+        # What is paid, an allowance taken off, only the message says as it was committed.
+        costs = [UsageRecorded.model_validate_json(r.message.body).cost_usd for r in settled.outbox]
+        return SettledBeside(sum(costs, ZERO_USD), failures) if costs else SettledBeside()
 
-def _completed(
-    attempt: Attempt, result: AttemptResult, finished: ChatFinished, text: str, now: datetime
-) -> _Next:
-    answer = chat_result(text, finished)
-    claimed = attempt.claimed
-    earlier = claimed.usage_so_far
-    neurons = (earlier.neurons or Decimal(0)) + result.neurons
-    frame = JobCompleted(
-        job_id=attempt.job.job_id,
-        attempt=claimed.number,
-        result=answer,
-        usage=UsageFrame(
-            input_tokens=earlier.input_tokens + result.usage.input_tokens,
-            output_tokens=earlier.output_tokens + result.usage.output_tokens,
-            neurons=neurons or None,
-        ),
-        cost_usd=claimed.cost_so_far_usd + result.cost_usd,
-        provider=attempt.candidate.provider,
-        model=attempt.candidate.model,
-        is_fallback=attempt.is_fallback,
-        latency_ms=max(0, int((now - claimed.created_at).total_seconds() * 1000)),
-    )
-    step = JobSucceeds(orjson.dumps(answer).decode())
-    frame_json = frame.model_dump_json().encode()
-    return _Next(step, claimed.failures_so_far, terminal_frame=frame_json)
-
-
-def _failed(
-    attempt: Attempt,
-    provider_failure: ProviderFailure,
-    answer: AnswerStream,
-    has_next: bool,  # noqa: FBT001 - private, and named at its one call
-    now: datetime,
-) -> _Next:
-    failures = attempt.claimed.failures_so_far + provider_failure.weight
-    decision = after_failure(
-        FailureFacts(
-            failure=provider_failure,
-            failures=failures,
-            has_next=has_next,
-            text_was_sent=answer.text_was_sent,
-            on_interrupt=attempt.job.on_interrupt,
-        )
-    )
-    match decision:
-        case NextCandidate():
-            return _Next(JobContinues(), failures)
-        case TryLater(delay):
-            waits = JobWaits(provider_failure.waiting(now + delay))
-            return _Next(waits, failures, [delayed(attempt.command, delay, now)])
-        case GiveUp(error):
-            message = failure(attempt.job.job_id, error.code, error.message)
-            return _Next(JobFails(error), failures, terminal_frame=message.body)
-        case _:
-            assert_never(decision)
-
-
-def _facts(attempt: Attempt) -> CallFacts:
-    job = attempt.job
-    return CallFacts(
-        attempt_id=attempt.attempt_id,
-        job_id=job.job_id,
-        caller=Caller(job.user_id, job.key_id, job.tier, scopes=frozenset()),
-        operation=Operation.CHAT,
-        provider=attempt.candidate.provider,
-        model=attempt.candidate.model,
-        price_id=attempt.row.id,
-        hold_usd=attempt.hold_usd,
-        is_fallback=attempt.is_fallback,
-        arm=attempt.arm,
-    )
+    async def _settle(
+        self, attempt: Attempt, result: AttemptResult, following: Following, end: CallEnd
+    ) -> SettledJob:
+        settlement = settlement_of(attempt, result, following, end, self._worker)
+        settled = await self._ports.attempts.settle(settlement)
+        if settled.applied and settled.terminal_frame is not None:
+            await self._ports.frames.send(stream_key(attempt.job.job_id), settled.terminal_frame)
+        await self._committed.flush(settled.outbox)
+        return settled

@@ -16,9 +16,9 @@ from shared.domain.errors import (
 from shared.domain.ids import AttemptId
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.pricing import PriceRow, charge
-from shared.domain.provider_calls import ChatFinished, TextDelta
-from shared.domain.usage import TokenUsage
-from shared.domain.views import ErrorView
+from shared.domain.provider_calls import ChatFinished, Meter, TextDelta
+from shared.domain.usage import NO_USAGE, TokenUsage
+from shared.domain.views import HEDGE_LOST, ErrorView
 from shared.domain.work import AttemptResult
 from shared.messages.requests import ChatRequest
 from shared.ports.admission import Admitted
@@ -42,6 +42,20 @@ class Broke:
 CallOutcome = Answered | Broke
 
 
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """The call was closed, because the one beside it answered first.
+
+    Attributes:
+        usage: What it had consumed by then.
+        was_called: False when the other one was first even before the provider was called.
+    """
+
+    usage: TokenUsage = NO_USAGE
+    provider_request_id: str | None = None
+    was_called: bool = True
+
+
 class CallProvider:
     """Calls the provider of a candidate."""
 
@@ -54,10 +68,15 @@ class CallProvider:
         request: ChatRequest,
         attempt_id: AttemptId,
         answer: AnswerStream,
+        meter: Meter | None = None,
     ) -> CallOutcome:
-        """Stream the answer into `answer`; a provider's failure is an outcome, not an error."""
+        """Stream the answer into `answer`; a provider's failure is an outcome, not an error.
+
+        When this is cancelled the call is closed, and `meter` is told what it had consumed.
+        """
         candidate = admitted.candidate
-        call = replace(chat_call(candidate, request, attempt_id), credential=admitted.credential)
+        asked = chat_call(candidate, request, attempt_id)
+        call = replace(asked, credential=admitted.credential, meter=meter)
         finished: ChatFinished | None = None
         try:
             async for event in self._models[candidate.provider].stream(call):
@@ -78,7 +97,7 @@ class CallProvider:
         return Answered(finished)
 
 
-def result_of(outcome: CallOutcome, row: PriceRow) -> AttemptResult:
+def result_of(outcome: CallOutcome | Overtaken, row: PriceRow) -> AttemptResult:
     """Return the outcome with its cost: what was consumed is charged, also by a failed call."""
     match outcome:
         case Answered(finished):
@@ -96,6 +115,14 @@ def result_of(outcome: CallOutcome, row: PriceRow) -> AttemptResult:
                 failure.usage,
                 failure.provider_request_id,
                 error=ErrorView(failure.code, failure.message),
+            )
+        case Overtaken(usage, request_id):
+            return _result(
+                AttemptOutcome.FAILED,
+                row,
+                usage,
+                request_id,
+                error=ErrorView(HEDGE_LOST, "another candidate answered first"),
             )
         case _:
             assert_never(outcome)

@@ -42,6 +42,11 @@ def chat_call(candidate: Candidate, request: ChatRequest, attempt_id: AttemptId)
     )
 
 
+def wants_json(request: ChatRequest) -> bool:
+    """Tell whether the answer must be JSON, so that a provider may send it in one piece."""
+    return _answer_format(request.response_format) is not None
+
+
 def chat_result(text: str, finished: ChatFinished) -> dict[str, JsonValue]:
     """Return a chat job's result: its text, what it wants called, and why it ended."""
     message: dict[str, JsonValue] = {"role": "assistant", "content": text}

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, assert_never
 
-from services.inference_worker.use_cases.attempt import Attempt
-from services.inference_worker.use_cases.turns import Run
-from shared.domain.budgets import scopes_of
+from services.inference_worker.use_cases.settlements import Attempt
+from services.inference_worker.use_cases.turns import Run, Turn
+from shared.domain.budgets import hedge_scope, scopes_of
+from shared.domain.errors import TransientError
 from shared.domain.gates import CHAT_QUEUE_BY_TIER
 from shared.domain.ids import AttemptId, QueueName
 from shared.domain.jobs import Waiting, WaitingReason
@@ -67,6 +68,13 @@ class ChatPorts:
     ids: Ids
 
 
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """The database did not say whether an attempt is on the books; it must not be called."""
+
+    attempt: Attempt
+
+
 class Claims:
     """What a worker may do with a job before and between its calls."""
 
@@ -84,11 +92,11 @@ class Claims:
         if not self._ports.gate.lets_work_start(CHAT_QUEUE_BY_TIER[job.tier]):
             await self._step_back(run, _STEP_BACK)
             return None
-        attempt_id = AttemptId(self._ports.ids.new("att"))
-        outcome = await self._ports.attempts.claim(self._request(run, attempt_id))
+        request = self._request(run, run.turns[0])
+        outcome = await self._ports.attempts.claim(request)
         match outcome:
             case Claimed():
-                return _attempt(run, outcome, attempt_id, admitted)
+                return _attempt(run, outcome, request, admitted, run.turns[0])
             case Divert() | NoRoom():
                 return outcome
             case Unclaimable.DEADLINE_PASSED:
@@ -102,6 +110,24 @@ class Claims:
                 pass
             case _:
                 assert_never(outcome)
+        return None
+
+    async def claim_beside(
+        self, run: Run, first: Attempt, turn: Turn, admitted: Admitted
+    ) -> Attempt | Unsure | None:
+        """Return a second attempt beside the first; None when there is to be none.
+
+        Whatever stands in its way, the job goes on by its first attempt.
+        """
+        if not self._ports.gate.lets_work_start(CHAT_QUEUE_BY_TIER[run.job.tier]):
+            return None
+        request = self._request(run, turn, is_hedge=True)
+        try:
+            outcome = await self._ports.attempts.claim(request)
+        except TransientError:
+            return Unsure(_attempt(run, first.claimed, request, admitted, turn))
+        if isinstance(outcome, Claimed):
+            return _attempt(run, outcome, request, admitted, turn)
         return None
 
     async def wait_for_room(self, run: Run, no_room: NoRoom) -> None:
@@ -127,13 +153,14 @@ class Claims:
             await self._ports.attempts.fail_unstarted(job.job_id, code, message, frame)
         )
 
-    def _request(self, run: Run, attempt_id: AttemptId) -> ClaimRequest:
-        job, turn = run.job, run.turns[0]
-        candidate = turn.candidate
+    def _request(self, run: Run, turn: Turn, *, is_hedge: bool = False) -> ClaimRequest:
+        job, candidate = run.job, turn.candidate
         scopes = scopes_of(job.tier, job.user_id, job.key_id, candidate.provider)
+        if is_hedge:
+            scopes = (*scopes, hedge_scope(job.tier))
         return ClaimRequest(
             job_id=job.job_id,
-            attempt_id=attempt_id,
+            attempt_id=AttemptId(self._ports.ids.new("att")),
             worker=self._lease.worker,
             lease=self._lease.duration,
             provider=candidate.provider,
@@ -144,8 +171,9 @@ class Claims:
             scopes=[str(scope) for scope in scopes],
             now=self._ports.clock.now(),
             is_diverted=run.is_diverted,
-            passed_over=[*run.passed_over],
+            passed_over=[] if is_hedge else [*run.passed_over],
             arm=run.arm,
+            is_hedge=is_hedge,
         )
 
     def _comes_back_in(self, run: Run, no_room: NoRoom) -> timedelta:
@@ -172,19 +200,21 @@ class Claims:
         await self._ports.committed.flush(put_off.outbox)
 
 
-def _attempt(run: Run, claimed: Claimed, attempt_id: AttemptId, admitted: Admitted) -> Attempt:
-    turn = run.turns[0]
+def _attempt(
+    run: Run, claimed: Claimed, request: ClaimRequest, admitted: Admitted, turn: Turn
+) -> Attempt:
     return Attempt(
         job=run.job,
         command=_command(run.job),
         admitted=admitted,
         row=turn.row,
         claimed=claimed,
-        attempt_id=attempt_id,
+        attempt_id=request.attempt_id,
         hold_usd=turn.hold_usd,
         is_fallback=turn.is_fallback,
         restart_reason=run.restart_reason,
         arm=run.arm,
+        is_hedge=request.is_hedge,
     )
 
 

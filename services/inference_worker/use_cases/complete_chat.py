@@ -5,44 +5,19 @@ is left, the delivery is held for a while, so that a backlog stays in its queue;
 stays away longer has its jobs come back when it may be asked again.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
-from typing import Protocol, assert_never
+from typing import assert_never
 
-from services.inference_worker.use_cases.attempt import Attempt, Ended, GoOn, RunAttempt
+from services.inference_worker.use_cases.asking import Asking
+from services.inference_worker.use_cases.attempt import Ended, GoOn, RunAttempt
 from services.inference_worker.use_cases.claims import Claims
-from services.inference_worker.use_cases.turns import Run, Turn
+from services.inference_worker.use_cases.hedging import RunHedged, may_be_hedged
+from services.inference_worker.use_cases.settlements import Attempt
+from services.inference_worker.use_cases.turns import Run
 from shared.domain.errors import TransientError, UnknownModelError, UnknownPriceError
-from shared.domain.pricing import PriceBook, PriceRow, worst_case_usd
-from shared.domain.routing import Candidate, Routed, price_of
 from shared.domain.work import Divert, NoRoom
 from shared.messages.commands import CompleteChat
-from shared.ports.admission import LAST_PATIENCE, PATIENCE, Admission, Admitted, HeldUp
-from shared.ports.clock import Clock
-
-
-class Route(Protocol):
-    """Who may answer a job."""
-
-    def __call__(self, job: CompleteChat) -> Routed:
-        """Return the candidates in order, and the arm that the user is in.
-
-        Raises:
-            UnknownModelError: The job asks for a model that its tier is not offered.
-            TransientError: It is not known yet who is inside the rollout.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """How candidates are chosen and priced, and whether they may be called now."""
-
-    route: Route
-    prices: PriceBook
-    admission: Admission
-    clock: Clock
+from shared.ports.admission import LAST_PATIENCE, PATIENCE, Admitted, HeldUp
 
 
 class CompleteChatJob:
@@ -53,6 +28,7 @@ class CompleteChatJob:
         self._admission = asking.admission
         self._claims = claims
         self._run = run
+        self._run_hedged = RunHedged(asking, claims, run)
 
     async def __call__(self, job: CompleteChat) -> None:
         """Bring the job as far as it can be brought now.
@@ -61,7 +37,7 @@ class CompleteChatJob:
             TransientError: Database or broker are away; the command must come back.
         """
         try:
-            run = self._begin(job)
+            run = self._asking.begin(job)
         except UnknownModelError as error:
             await self._claims.refuse(job, "unknown_model", str(error))
         except UnknownPriceError as error:
@@ -85,7 +61,7 @@ class CompleteChatJob:
         if self._admission.is_retired(run.turns[0].candidate) and run.succeed():
             return True
         if run.is_ours:  # the calls before may have lasted until prices changed
-            run.begin(self._priced_anew(run))
+            run.begin(self._asking.priced_anew(run, run.turns[0]))
         admitted = await self._admit(run)
         if isinstance(admitted, HeldUp):
             run.hold_up(admitted, self._asking.clock.now())
@@ -93,10 +69,8 @@ class CompleteChatJob:
         return await self._goes_on_with(run, await self._claim(run, admitted))
 
     async def _admit(self, run: Run) -> Admitted | HeldUp:
-        candidate = run.turns[0].candidate
-        tokens = run.job.input_tokens_bound + run.job.max_output_tokens
         patience = PATIENCE if run.has_others else LAST_PATIENCE
-        return await self._admission.admit(candidate, tokens, patience)
+        return await self._asking.admit(run, run.turns[0], patience)
 
     async def _goes_on_with(self, run: Run, outcome: Attempt | NoRoom | Divert | None) -> bool:
         """Do what the claim's outcome asks for; tell whether another one's turn has come."""
@@ -129,12 +103,15 @@ class CompleteChatJob:
 
     async def _goes_on(self, run: Run, attempt: Attempt) -> bool:
         """Make the attempt; tell whether the next candidate is to be asked."""
-        end = await self._run(attempt, goes_on_after=run.goes_on_after)
+        if run.hedge is not None and may_be_hedged(run, attempt):
+            end = await self._run_hedged(run, attempt, run.hedge.after)
+        else:
+            end = await self._run(attempt, goes_on_after=run.goes_on_after)
         match end:
             case Ended():
                 return False
             case GoOn():
-                is_gone = self._admission.is_retired(attempt.candidate)
+                is_gone = self._admission.is_retired(run.turns[0].candidate)
                 run.go_on(end.failures, end.restart_reason, is_gone=is_gone)
                 return True
             case _:
@@ -149,35 +126,3 @@ class CompleteChatJob:
         await self._admission.wait(held_up.until)
         run.look_again()
         return True
-
-    def _begin(self, job: CompleteChat) -> Run:
-        routed = self._asking.route(job)
-        turns = [
-            self._turn(job, candidate, routed, is_fallback=position > 0)
-            for position, candidate in enumerate(routed.candidates)
-        ]
-        return Run(job, turns, routed.arm)
-
-    def _turn(
-        self, job: CompleteChat, candidate: Candidate, routed: Routed, *, is_fallback: bool
-    ) -> Turn:
-        """Return a candidate's turn if it began now.
-
-        Raises:
-            UnknownPriceError: Nothing says what its call costs.
-        """
-        row, hold_usd = self._price(job, candidate)
-        turn = Turn(candidate, row, hold_usd, is_fallback, None, candidate == routed.divert)
-        successor = routed.successors.get(candidate)
-        if successor is None:
-            return turn
-        return replace(turn, successor=self._turn(job, successor, routed, is_fallback=is_fallback))
-
-    def _priced_anew(self, run: Run) -> Turn:
-        turn = run.turns[0]
-        row, hold_usd = self._price(run.job, turn.candidate)
-        return replace(turn, row=row, hold_usd=hold_usd)
-
-    def _price(self, job: CompleteChat, candidate: Candidate) -> tuple[PriceRow, Decimal]:
-        row = price_of(self._asking.prices, candidate, self._asking.clock.now())
-        return row, worst_case_usd(row, job.input_tokens_bound, job.max_output_tokens)

@@ -9,7 +9,7 @@ from shared.domain.circuits import CircuitClass
 from shared.domain.errors import ProviderFailure
 from shared.domain.pricing import PriceRow
 from shared.domain.rollout import Arm
-from shared.domain.routing import Candidate
+from shared.domain.routing import Candidate, Hedge
 from shared.domain.work import NoRoom, PassedOver
 from shared.messages.commands import CompleteChat
 from shared.ports.admission import HeldUp
@@ -39,6 +39,7 @@ class Run:
     Attributes:
         turns: Who is left; the first is asked next.
         arm: The side of the rollout that the job was routed by.
+        hedge: When another candidate is asked beside the first; None for never.
         failures: How many of the job's attempts have failed; 0 while none was made in this run.
         is_ours: Whether this worker holds the job.
         is_diverted: Whether the cheaper candidates come first.
@@ -52,6 +53,7 @@ class Run:
     job: CompleteChat
     turns: Sequence[Turn]
     arm: Arm
+    hedge: Hedge | None = None
     failures: int = 0
     is_ours: bool = False
     is_diverted: bool = False
@@ -68,6 +70,12 @@ class Run:
     def has_others(self) -> bool:
         """Tell whether somebody else may be asked than whose turn it is."""
         return bool(self.held_up) or len(self.turns) > 1
+
+    @property
+    def others_beside(self) -> Sequence[Turn]:
+        """Return the turns of those who may be asked beside whose turn it is."""
+        asked = self.turns[0].candidate
+        return [turn for turn in self.turns[1:] if turn.candidate != asked]
 
     def goes_on_after(self, failure: ProviderFailure) -> bool:
         """Tell whether somebody may be asked once the call under way has failed so."""
@@ -93,6 +101,24 @@ class Run:
             return False
         self.begin(successor)
         return True
+
+    def ask_beside(self, turn: Turn, asked: Turn) -> None:
+        """Take down who is asked in a turn, beside whose turn it is."""
+        self.turns = [asked if one is turn else one for one in self.turns]
+
+    def hang_on(self, turn: Turn, failed: Turn | None, *, is_gone: bool = False) -> None:
+        """Let the job hang on one of two calls; who only was slower may be asked again.
+
+        Args:
+            turn: Of the call that goes on.
+            failed: Of the other one, if it has failed.
+            is_gone: Whether that one's model is gone, so that its successor is asked.
+        """
+        others = [one for one in self.turns if one is not turn and one is not failed]
+        if failed is not None and is_gone and failed.successor is not None:
+            others.insert(0, failed.successor)
+        self.turns = [turn, *others]
+        self.hold_usd = turn.hold_usd
 
     def skip(self, no_room: NoRoom) -> None:
         """Pass over a candidate whose provider may not be called."""

@@ -108,6 +108,7 @@ ATTEMPTS = Table(
     usd("cost_usd"),
     Column("is_fallback", Boolean, nullable=False),
     Column("is_diverted", Boolean, nullable=False, server_default=text("false")),
+    Column("is_hedge", Boolean, nullable=False, server_default=text("false")),
     Column("passed_over", JSONB),
     Column("arm", Text),
     Column("assumed", Boolean, nullable=False, server_default=text("false")),

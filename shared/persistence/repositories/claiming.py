@@ -39,10 +39,13 @@ _REQUEST = JsonBatch(
     is_diverted="boolean",
     passed_over="jsonb",
     arm="text",
+    is_hedge="boolean",
 )
 _SCOPE = JsonBatch("scopes", request="bigint", scope="text")
-# Of a scope's gate: a shut one comes before a slowed one, a slowed one before a diverted one. How
-# many calls of a slowed scope or queue run is counted only under its lock: see `claim_slowed`.
+# A job whose call is under way gets no other one, except one hedge beside it: at this worker, and
+# under a cap. Of a scope's gate: a shut one comes before a slowed one, a slowed one before a
+# diverted one. How many calls of a slowed scope or queue run is counted only under its lock: see
+# `claim_slowed`.
 _CLAIM = HotStatement.of(f"""
     WITH request AS MATERIALIZED (SELECT * FROM {_REQUEST.table("r")}),
     scope AS MATERIALIZED (
@@ -50,7 +53,7 @@ _CLAIM = HotStatement.of(f"""
     ),
     job AS MATERIALIZED (
         SELECT id, status, deadline, lease_owner, attempt_count, failure_count, cost_usd,
-            input_tokens, output_tokens, neurons, created_at, queue
+            input_tokens, output_tokens, neurons, created_at, queue, tier
         FROM jobs WHERE id IN (SELECT job_id FROM request) ORDER BY id FOR UPDATE
     ),
     opened_before AS (
@@ -64,10 +67,14 @@ _CLAIM = HotStatement.of(f"""
             CASE
                 WHEN j.id IS NULL THEN 'missing'
                 WHEN o.id IS NOT NULL THEN 'opened'
-                WHEN j.status = 'running' AND (j.lease_owner <> :worker OR EXISTS (
-                    SELECT FROM attempts a WHERE a.job_id = j.id AND a.outcome = 'running'
-                )) THEN 'leased'
+                WHEN j.status = 'running' AND (j.lease_owner <> :worker OR (
+                    SELECT count(*) FROM attempts a WHERE a.job_id = j.id AND a.outcome = 'running'
+                ) <> CAST(r.is_hedge AS integer)) THEN 'leased'
                 WHEN j.status NOT IN ('queued', 'running') THEN 'done'
+                WHEN r.is_hedge AND (j.status = 'queued' OR NOT EXISTS (
+                    SELECT FROM scope JOIN budgets b USING (scope)
+                    WHERE scope.position = r.position AND b.scope = 'hedge:' || j.tier
+                )) THEN 'leased'
                 WHEN j.status = 'queued' AND j.deadline <= :now THEN 'deadline_passed'
                 WHEN q.desired IN ('paused', 'closed') THEN 'gate_shut'
                 WHEN q.desired = 'slowed' AND NOT CAST(:is_counted AS boolean) THEN 'slowed'
@@ -118,9 +125,9 @@ _CLAIM = HotStatement.of(f"""
     ),
     opened AS (
         INSERT INTO attempts (id, job_id, number, worker, provider, model, price_id, outcome,
-            hold_usd, is_fallback, is_diverted, passed_over, arm, started_at)
+            hold_usd, is_fallback, is_diverted, passed_over, arm, is_hedge, started_at)
         SELECT attempt_id, job_id, number, :worker, provider, model, price_id, 'running',
-            hold_usd, is_fallback, is_diverted, passed_over, arm, :now
+            hold_usd, is_fallback, is_diverted, passed_over, arm, is_hedge, :now
         FROM admitted
     ),
     leased AS (
@@ -223,6 +230,7 @@ def _values(request: ClaimRequest) -> Sequence[object]:
         request.is_diverted,
         [_passed_over(one) for one in request.passed_over] or None,
         request.arm,
+        request.is_hedge,
     )
 
 

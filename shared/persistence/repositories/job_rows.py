@@ -63,6 +63,7 @@ _ATTEMPT_FIELDS = (
     "is_diverted",
     "passed_over",
     "arm",
+    "is_hedge",
 )
 ATTEMPT_COLUMNS = ", ".join(f"a.{field} AS attempt_{field}" for field in _ATTEMPT_FIELDS)
 
@@ -162,6 +163,7 @@ def _attempt_view(row: Row) -> AttemptView:
         latency_ms=row["attempt_latency_ms"],
         is_diverted=row["attempt_is_diverted"],
         arm=row["attempt_arm"],
+        is_hedge=row["attempt_is_hedge"],
     )
 
 

@@ -7,8 +7,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.ids import JobId, UserId
+from shared.domain.jobs import AttemptOutcome
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
-from shared.domain.views import JobView, StreamState
+from shared.domain.views import AttemptView, JobView, StreamState
 from shared.domain.work import IdempotencyConflict, NewJob, SubmitOutcome, Submitted
 from shared.persistence.connections import statement
 from shared.persistence.direct import DirectConnection, HotStatement, Row
@@ -157,8 +158,19 @@ def _stored(rows: Sequence[Row]) -> _Stored:
     attempts = [
         view for one in rows if one["attempt_id"] is not None for view in attempt_views(one)
     ]
-    number: int = row["text_number"] or row["attempt_count"]
+    number: int = row["text_number"] or _answering(attempts, row["attempt_count"])
     return _Stored(
         UserId(row["user_id"]),
         StreamState(job_view(row, attempts), number, row["text_so_far"] or ""),
     )
+
+
+def _answering(attempts: Sequence[AttemptView], attempt_count: int) -> int:
+    """Return the number of the attempt whose text comes next; 0 while two of them may bring it."""
+    match [one.number for one in attempts if one.outcome is AttemptOutcome.RUNNING]:
+        case []:
+            return attempt_count
+        case [int(number)]:
+            return number
+        case _:
+            return 0

@@ -36,7 +36,7 @@ _MESSAGE = Batch(
 _ABANDON = text(f"""
     WITH lost AS (
         UPDATE jobs SET status = :next_status, lease_owner = NULL, lease_until = NULL,
-            failure_count = failure_count + :lost_attempts, cost_usd = cost_usd + :held_usd,
+            failure_count = failure_count + :failures, cost_usd = cost_usd + :held_usd,
             error_code = :error_code, error_message = :error_message,
             finished_at = CASE WHEN CAST(:frame AS jsonb) IS NOT NULL THEN now() END
         WHERE id = :job_id AND status = 'running'
@@ -102,7 +102,7 @@ class PostgresLeases:
             "lease_owner": job.lease_owner,
             "lease_until": job.lease_until,
             "next_status": "failed" if error else "queued",
-            "lost_attempts": len(job.attempts),
+            "failures": job.failures,
             "held_usd": sum(attempt.hold_usd for attempt in job.attempts),
             "error_code": error.code if error else None,
             "error_message": error.message if error else None,
@@ -142,6 +142,7 @@ def _lost_attempt(row: RowMapping) -> LostAttempt:
         is_fallback=row["is_fallback"],
         started_at=row["started_at"],
         arm=row["arm"],
+        is_hedge=row["is_hedge"],
     )
 
 

@@ -45,6 +45,7 @@ _ENTRY = Batch(
     corrects="text",
     arm="text",
     hold_usd="numeric",
+    is_hedge="boolean",
 )
 _REFERENCE = Batch(
     r_tier="text",
@@ -126,7 +127,8 @@ _BOOK = text(f"""
         SELECT s.scope, e.hold_usd, n.cost_usd, n.occurred_at
         FROM entry n JOIN event e USING (id)
         CROSS JOIN LATERAL (VALUES ('global'), ('tier:' || n.tier), ('user:' || n.user_id),
-            ('key:' || n.key_id), ('provider:' || n.provider)) AS s(scope)
+            ('key:' || n.key_id), ('provider:' || n.provider)
+            UNION ALL SELECT 'hedge:' || n.tier WHERE e.is_hedge) AS s(scope)
     ),
     budget AS MATERIALIZED (
         SELECT b.*, greatest(b.window_start, CASE b."window"
@@ -267,4 +269,5 @@ def _values(entry: LedgerEntry) -> Sequence[object]:
         entry.corrects,
         entry.arm,
         entry.hold_usd,
+        entry.is_hedge,
     )

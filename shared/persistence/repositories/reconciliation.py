@@ -28,11 +28,11 @@ _NOTHING_CLOSED: Mapping[str, object] = {"closed_up_to": "", "attempts": 0, "att
 # scope's attempts are those unbooked.
 _COMPARE = text("""
     WITH attempt AS MATERIALIZED (
-        SELECT a.id, a.job_id, a.provider, a.hold_usd, a.cost_usd, a.finished_at,
+        SELECT a.id, a.job_id, a.provider, a.hold_usd, a.cost_usd, a.finished_at, a.is_hedge,
             a.outcome <> 'running' AS settled, l.id IS NOT NULL AS booked
         FROM attempts a LEFT JOIN ledger_entries l ON l.id = a.id WHERE a.id > :closed_up_to
         UNION
-        SELECT a.id, a.job_id, a.provider, a.hold_usd, a.cost_usd, a.finished_at,
+        SELECT a.id, a.job_id, a.provider, a.hold_usd, a.cost_usd, a.finished_at, a.is_hedge,
             a.outcome <> 'running', l.id IS NOT NULL
         FROM attempts a LEFT JOIN ledger_entries l ON l.id = a.id
         WHERE :with_open AND a.id = ANY(ARRAY(SELECT id FROM reconciliation_open))
@@ -60,7 +60,8 @@ _COMPARE = text("""
         SELECT s.scope, sum(a.hold_usd) AS hold_usd
         FROM attempt a JOIN jobs j ON j.id = a.job_id
         CROSS JOIN LATERAL (VALUES ('global'), ('tier:' || j.tier), ('user:' || j.user_id),
-            ('key:' || j.key_id), ('provider:' || a.provider)) AS s(scope)
+            ('key:' || j.key_id), ('provider:' || a.provider)
+            UNION ALL SELECT 'hedge:' || j.tier WHERE a.is_hedge) AS s(scope)
         WHERE NOT a.booked GROUP BY s.scope
     ),
     held AS (

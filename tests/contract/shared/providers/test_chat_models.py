@@ -4,7 +4,7 @@ provider's against a server that somebody else wrote.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -16,7 +16,7 @@ from shared.domain.errors import (
     ProviderTransientError,
 )
 from shared.domain.ids import AttemptId
-from shared.domain.provider_calls import ChatCall, ChatFinished, ChatMessage, TextDelta
+from shared.domain.provider_calls import ChatCall, ChatFinished, ChatMessage, Meter, TextDelta
 from shared.domain.usage import NO_USAGE
 from shared.ports.providers import ChatModel
 from shared.providers.limits import TimeLimits
@@ -35,6 +35,7 @@ _FAKE_STEP_BY_MODE: dict[str, ChatStep] = {
     "malformed": BreaksOff("malformed", ("one", " two", " three")),
     "empty": BreaksOff("empty_answer", ("",)),
     "stall": Hangs(("one", " two", " three")),
+    "silent": Hangs(()),
 }
 
 
@@ -218,3 +219,55 @@ async def test_a_cancelled_reader_is_not_kept_waiting(rig: ChatRig) -> None:
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
+
+
+async def test_an_answer_that_is_closed_early_tells_what_it_may_have_consumed(
+    rig: ChatRig,
+) -> None:
+    """Nobody knows how much of it was on its way."""
+    meter = Meter()
+    stream = rig.model.stream(replace(rig.call, meter=meter))
+    assert isinstance(await anext(stream), TextDelta)
+    assert isinstance(stream, AsyncGenerator)
+    await stream.aclose()
+
+    assert meter.usage.input_tokens > 0
+    assert (meter.usage.output_tokens, meter.usage.is_assumed) == (256, True)
+    assert meter.provider_request_id
+
+
+async def test_a_cancelled_call_tells_what_it_may_have_consumed(rig: ChatRig) -> None:
+    await rig.misbehave("stall")
+    meter, has_begun = Meter(), asyncio.Event()
+
+    async def read() -> None:
+        async for _ in rig.model.stream(replace(rig.call, meter=meter)):
+            has_begun.set()
+
+    reading = asyncio.create_task(read())
+    async with asyncio.timeout(5):
+        await has_begun.wait()
+        reading.cancel()
+        await asyncio.wait([reading])
+
+    assert (meter.usage.output_tokens, meter.usage.is_assumed) == (256, True)
+    assert meter.usage.input_tokens > 0
+    assert meter.provider_request_id
+
+
+async def test_a_call_that_is_closed_before_its_first_token_consumed_nothing(rig: ChatRig) -> None:
+    await rig.misbehave("silent")
+    meter, is_called = Meter(), asyncio.Event()
+
+    async def read() -> None:
+        is_called.set()
+        async for _ in rig.model.stream(replace(rig.call, meter=meter)):
+            raise AssertionError("nobody said a word")
+
+    reading = asyncio.create_task(read())
+    async with asyncio.timeout(5):
+        await is_called.wait()
+        reading.cancel()
+        await asyncio.wait([reading])
+
+    assert meter.usage == NO_USAGE

@@ -19,6 +19,10 @@ _ALERT_AND_DELIVERY = text("""
     INSERT INTO alert_deliveries (alert_id, channel, next_attempt_at)
     SELECT id, 'log', now() FROM fired
 """)
+_HEDGE_CAP = text("""
+    INSERT INTO budgets (scope, "window", limit_usd, thresholds, window_start)
+    VALUES ('hedge:paid', 'day', 5, '[]', now())
+""")
 
 
 def _tables(database_url: str) -> set[str]:
@@ -91,5 +95,19 @@ def test_alerts_about_models_leave_with_their_tables(empty_database_url: str) ->
         downgrade(empty_database_url, "0007")
         with engine.begin() as connection:
             assert connection.execute(text("SELECT count(*) FROM alerts")).scalar_one() == 0
+    finally:
+        engine.dispose()
+
+
+def test_the_caps_of_hedges_leave_with_their_migration(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    engine = create_engine(make_url(empty_database_url).set(drivername="postgresql+psycopg"))
+    try:
+        with engine.begin() as connection:
+            connection.execute(_HEDGE_CAP)
+        downgrade(empty_database_url, "0010")
+        with engine.begin() as connection:
+            scopes = connection.execute(text("SELECT scope FROM budgets")).scalars().all()
+            assert scopes == ["global"]
     finally:
         engine.dispose()

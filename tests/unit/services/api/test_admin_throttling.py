@@ -7,6 +7,8 @@ import pytest
 
 from services.api.settings import ApiLimits
 from shared.domain.alerts import Alert, AlertDelivery, AlertKind, DeliveryState
+from shared.domain.budgets import Budget, Window, hedge_scope
+from shared.domain.catalog import Tier
 from shared.domain.gates import CHAT_FREE, EMBED_BULK, GateActor, GateState, ScopeGate
 from shared.ports.alerts import StoredAlert
 from shared.ports.gates import AuditEntry
@@ -213,3 +215,25 @@ async def test_admin_pages_are_for_admins(bench: ApiBench) -> None:
     async with bench.client() as client:
         for path in ("scopes", "audit", "alerts"):
             assert (await client.get(f"/v1/admin/{path}")).status_code == 403
+
+
+async def test_the_cap_of_hedges_is_shown_but_set_by_the_routing_table_alone(
+    bench: ApiBench,
+) -> None:
+    cap = Budget(hedge_scope(Tier.PREMIUM), Window.DAY, Decimal(5))
+    await bench.budgets.put(cap, "test")
+    path, body = "/v1/admin/budgets/hedge:premium", {"window": "day", "limit_usd": "9"}
+    async with bench.admin() as admin:
+        listed = (await admin.get("/v1/admin/budgets")).json()["data"]
+        shown = await admin.get(path)
+        refused = [
+            await admin.put(path, json=body),
+            await admin.delete(path),
+            await admin.post("/v1/admin/scopes/hedge:premium/pause"),
+        ]
+    assert [(one["scope"], one["limit_usd"]) for one in listed] == [("hedge:premium", "5")]
+    assert (shown.status_code, shown.json()["spent_usd"]) == (200, "0.25")
+    assert [answer.status_code for answer in refused] == [422] * 3
+    assert {answer.json()["error"]["message"] for answer in refused} == {
+        "the cap of hedge:premium is set in the routing table, as hedge"
+    }

@@ -12,7 +12,7 @@ from shared.domain.catalog import CLOUDFLARE
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.jobs import AttemptOutcome, JobStatus
 from shared.domain.usage import NO_USAGE
-from shared.domain.views import AttemptView, JobView, StreamState
+from shared.domain.views import HEDGE_LOST, AttemptView, ErrorView, JobView, StreamState
 from shared.messages.frames import (
     Frame,
     JobCompleted,
@@ -205,3 +205,29 @@ def test_a_status_is_sent_once() -> None:
 def test_a_completed_job_without_text_is_sent_as_it_is() -> None:
     done = completed("").model_copy(update={"result": {"data": []}})
     assert Cursor(JOB).on_frame(done) == [done]
+
+
+def _lost_hedge(number: int) -> AttemptView:
+    return replace(attempt(number, last=False), error=ErrorView(HEDGE_LOST, "slower"))
+
+
+@pytest.mark.parametrize("winner", [1, 2])
+def test_while_two_attempts_run_the_first_to_bring_text_is_followed(winner: int) -> None:
+    cursor = Cursor(JOB)
+    assert brief(cursor.on_state(state(0, "", attempts=2), None)) == []
+    assert brief(cursor.on_frame(delta(0, "ab", winner))) == [(winner, 0, "ab")]
+
+
+def test_the_answer_of_a_first_attempt_that_beat_a_second_one_is_sent_whole() -> None:
+    """Also to a client that names the second one, of which it can have seen nothing."""
+    won = replace(succeeded("abc").job, attempts=[attempt(1, last=True), _lost_hedge(2)])
+    late = Cursor(JOB)
+    assert brief(late.on_state(StreamState(won, 2, ""), None)) == [(1, 0, "abc")]
+    mistaken = Cursor(JOB, attempt=2)
+    assert brief(mistaken.on_state(StreamState(won, 2, ""), None)) == [(1, -1, ""), (1, 0, "abc")]
+
+
+def test_a_second_attempt_that_wins_needs_no_reset() -> None:
+    cursor = Cursor(JOB)
+    cursor.on_state(state(1, ""), None)
+    assert brief(cursor.on_frame(delta(0, "ab", 2))) == [(2, 0, "ab")]

@@ -127,3 +127,10 @@ async def test_reopened_gates_are_hinted() -> None:
     assert hints.sent == 0
     await ReopenGates(TimedGates(is_due=True), hints)()
     assert hints.sent == 1
+
+
+async def test_an_entry_knows_whether_it_counts_towards_the_cap_of_hedges() -> None:
+    ledger, event = ScriptedLedger(), _event()
+    hedge = event.model_copy(update={"is_hedge": True})
+    await BookUsage(ledger, CountedHints())([event, hedge])
+    assert [entry.is_hedge for entry in ledger.entries] == [False, True]

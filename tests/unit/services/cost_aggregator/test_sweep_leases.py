@@ -137,3 +137,14 @@ async def test_an_extended_lease_sends_nothing() -> None:
 )
 def test_lost_attempts_count_as_failures(failures: int, lost: int, *, again: bool) -> None:
     assert may_run_again(failures, lost) is again
+
+
+async def test_calls_side_by_side_are_charged_each_and_count_as_one_failure() -> None:
+    hedge = replace(_LOST_ATTEMPT, id=AttemptId("att_2"), is_hedge=True)
+    job = replace(_lost(failures=MAX_FAILED_ATTEMPTS - 2), attempts=[_LOST_ATTEMPT, hedge])
+    (abandonment,), _ = await _swept(job)
+    assert isinstance(abandonment.step, JobWaits)
+    bodies = [delayed.message.body for delayed in abandonment.messages[:2]]
+    events = [UsageRecorded.model_validate_json(body) for body in bodies]
+    assert [(one.attempt_id, one.is_hedge) for one in events] == [("att_1", None), ("att_2", True)]
+    assert [one.cost_usd for one in events] == [Decimal("0.25")] * 2

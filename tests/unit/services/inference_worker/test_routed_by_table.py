@@ -1,6 +1,8 @@
 """The rollout through the very route that the worker asks."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.inference_worker.main import RoutedByTable
-from shared.domain.catalog import CLOUDFLARE, OPENAI, Tier
+from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.ids import JobId, KeyId, UserId
-from shared.domain.routing import Routed, decided_by_rollout
+from shared.domain.routing import Hedge, Routed, decided_by_rollout
 from shared.messages.commands import CompleteChat
 from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
 from shared.ports.rollouts import RolloutChange
@@ -22,6 +24,7 @@ from tests.support.fakes_of_time import StillClock
 
 _TABLE = load_routing_table(Path(__file__).parents[4] / "deploy" / "routing.toml")
 _USERS = [UserId(f"user-{number}") for number in range(100_000)]
+_ALL = Decimal(100)
 _INSIDE, _OUTSIDE = "cloudflare:inside", "cloudflare:outside"
 
 
@@ -108,3 +111,13 @@ def test_the_other_provider_is_the_fallback_on_either_side() -> None:
 
 def test_the_rollout_decides_the_free_routes_alone() -> None:
     assert {tier for tier, _ in decided_by_rollout(_TABLE)} == {Tier.FREE}
+
+
+def test_a_hedge_is_for_those_who_leave_the_model_to_the_table() -> None:
+    hedge, key = Hedge(timedelta(seconds=1), Decimal(5)), (Tier.PREMIUM, Operation.CHAT)
+    hedged = replace(_TABLE.routes[key], hedge=hedge)
+    route = RoutedByTable(replace(_TABLE, routes={**_TABLE.routes, key: hedged}), lambda: _ALL)
+    user = UserId("ann")
+    assert route(_job(user, Tier.PREMIUM)).hedge == hedge
+    assert route(_job(user, Tier.PREMIUM, "premium")).hedge is None
+    assert route(_job(user, Tier.PAID)).hedge is None

@@ -51,3 +51,33 @@ def test_a_run_without_candidates_left_remembers_what_the_last_one_needed() -> N
     assert run.turns == []
     assert run.no_room == NoRoom("provider:c", None)
     assert run.hold_usd == 1
+
+
+def test_a_successor_that_is_asked_already_is_not_asked_beside() -> None:
+    run = _run()
+    dear = run.turns[0]
+    run.turns = [dear, _turn("dear", 3), _turn("cheap", 1)]
+    assert [turn.candidate.model for turn in run.others_beside] == ["cheap"]
+
+
+def test_nobody_succeeds_a_candidate_without_a_successor() -> None:
+    run = _run()
+    assert not run.succeed()
+    assert _names(run) == ["dear", "middle", "cheap"]
+
+
+def test_who_lost_a_race_may_be_asked_after_who_won_it() -> None:
+    run = _run()
+    first, second, third = run.turns
+    run.hang_on(second, None)
+    assert run.turns == [second, first, third]
+    assert run.hold_usd == second.hold_usd
+
+
+def test_who_failed_in_a_race_is_not_asked_again() -> None:
+    run = _run()
+    first, second, third = run.turns
+    run.hang_on(second, first)
+    assert run.turns == [second, third]
+    run.hang_on(second, third, is_gone=True)
+    assert run.turns == [second]

@@ -12,6 +12,7 @@ from shared.domain.rate_limits import RateLimit
 from shared.domain.routing import Candidate
 from shared.system import SystemClock
 from tests.support.fakes_of_circuits import MemoryRateTurns
+from tests.support.waiting import wait_until
 
 LLAMA = Candidate(CLOUDFLARE, "llama")
 LUNA = Candidate(OPENAI, "luna")
@@ -119,3 +120,23 @@ async def test_tokens_stay_to_be_returned_while_the_database_is_away() -> None:
     turns.is_away = False
     await pacer.refresh()
     assert turns.next_turns["cloudflare/* tokens"] < before
+
+
+async def test_a_call_without_patience_takes_a_turn_that_is_now() -> None:
+    turns = MemoryRateTurns(SystemClock())
+    pacer = _pacer(turns, SLOW)
+    assert await pacer.turn(LLAMA, 10, NO_TIME) is not None
+    before = dict(turns.next_turns)
+    assert await pacer.turn(LLAMA, 10, NO_TIME) is None
+    assert turns.next_turns == before
+
+
+async def test_a_call_without_patience_overtakes_nobody() -> None:
+    turns = MemoryRateTurns(SystemClock())
+    pacer = _pacer(turns, SLOW)
+    await pacer.turn(LLAMA, 10, PATIENCE)
+    waiting = asyncio.create_task(pacer.turn(LLAMA, 10, timedelta(hours=1)))
+    await wait_until(lambda: len(turns.asked) > 1)
+    turns.next_turns.clear()
+    assert await pacer.turn(LLAMA, 10, NO_TIME) is None
+    assert await waiting is not None

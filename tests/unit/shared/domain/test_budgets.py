@@ -15,6 +15,7 @@ from shared.domain.budgets import (
     crossed,
     diverted_queues,
     gates_wanted,
+    hedge_scope,
     scopes_of,
     strictest_gates,
 )
@@ -40,6 +41,7 @@ ALL_RUNNING = dict.fromkeys(WORK_QUEUES, GateState.RUNNING)
         ("user:a:b", ScopeKind.USER, "a:b"),
         ("key:k1", ScopeKind.KEY, "k1"),
         ("provider:openai", ScopeKind.PROVIDER, "openai"),
+        ("hedge:premium", ScopeKind.HEDGE, "premium"),
     ],
 )
 def test_a_scope_is_read_and_written_the_same_way(text: str, kind: ScopeKind, value: str) -> None:
@@ -50,7 +52,18 @@ def test_a_scope_is_read_and_written_the_same_way(text: str, kind: ScopeKind, va
 
 
 @pytest.mark.parametrize(
-    "text", ["", "everything", "global:", "global:x", "user", "user:", "tier:gold", "provider:AWS"]
+    "text",
+    [
+        "",
+        "everything",
+        "global:",
+        "global:x",
+        "user",
+        "user:",
+        "tier:gold",
+        "provider:AWS",
+        "hedge:gold",
+    ],
 )
 def test_what_is_no_scope_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match=f"budget scope '{text}'"):
@@ -67,6 +80,10 @@ def test_one_call_counts_towards_five_scopes() -> None:
         "key:k",
         "provider:openai",
     ]
+
+
+def test_second_calls_count_towards_their_tiers_cap() -> None:
+    assert str(hedge_scope(Tier.PREMIUM)) == "hedge:premium"
 
 
 def test_a_day_begins_and_ends_at_midnight_utc() -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,10 +11,12 @@ from shared.domain.pricing import ModelKind, PriceBook, PriceRow
 from shared.domain.routing import (
     AUTO,
     Candidate,
+    Hedge,
     Route,
     RoutingTable,
     candidates,
     check_prices,
+    hedge_caps,
     models_on_offer,
     routed,
 )
@@ -155,3 +158,10 @@ def test_every_unpriced_or_misplaced_candidate_is_named() -> None:
 
     assert "routes.premium.chat: no price for openai/sol" in str(caught.value)
     assert "routes.free.embed: cloudflare/bge is priced as chat" in str(caught.value)
+
+
+def test_the_caps_of_hedged_routes_are_known_by_tier() -> None:
+    hedged = replace(ROUTES[Tier.PAID, Operation.CHAT], hedge=Hedge(timedelta(1), Decimal(5)))
+    assert hedge_caps(TABLE) == {}
+    table = RoutingTable({**ROUTES, (Tier.PAID, Operation.CHAT): hedged})
+    assert hedge_caps(table) == {Tier.PAID: Decimal(5)}

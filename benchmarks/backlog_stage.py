@@ -15,8 +15,8 @@ from benchmarks.report import percentile
 from benchmarks.stages import Bench
 from shared.domain.budgets import scopes_of
 from shared.domain.catalog import CLOUDFLARE, Tier
+from shared.domain.claims import Claimed, ClaimRequest
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
-from shared.domain.work import Claimed, ClaimRequest
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.system import RandomIds

@@ -23,15 +23,8 @@ from shared.domain.jobs import JobKind
 from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook, PriceRow
 from shared.domain.rollout import CLOUDFLARE_ROLLOUT, arm_of, is_inside
-from shared.domain.routing import (
-    AUTO,
-    Candidate,
-    Routed,
-    RoutingTable,
-    candidates,
-    check_prices,
-    price_of,
-)
+from shared.domain.routes import Candidate, Routed
+from shared.domain.routing import AUTO, RoutingTable, candidates, check_prices, price_of
 from shared.messages.commands import EmbedTexts
 from shared.messaging.declaration import is_declared
 from shared.messaging.followed_rollout import follow_cloudflare

@@ -24,14 +24,8 @@ from shared.domain.catalog import Operation, Provider
 from shared.domain.price_check import check_routed_prices
 from shared.domain.pricing import PriceBook
 from shared.domain.rollout import CLOUDFLARE_ROLLOUT, arm_of, is_inside
-from shared.domain.routing import (
-    AUTO,
-    Routed,
-    RoutingTable,
-    candidates,
-    check_prices,
-    hedge_caps,
-)
+from shared.domain.routes import Routed
+from shared.domain.routing import AUTO, RoutingTable, candidates, check_prices, hedge_caps
 from shared.messages.commands import CompleteChat
 from shared.messaging.declaration import is_declared
 from shared.messaging.followed_rollout import follow_cloudflare

@@ -7,7 +7,7 @@ from shared.admission.pacing import Pacer
 from shared.domain.circuits import CircuitClass, Trip
 from shared.domain.errors import FailureAction, ProviderFailure
 from shared.domain.rate_limits import RateReport
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.ports.admission import Admitted, HeldUp
 from shared.ports.clock import Clock

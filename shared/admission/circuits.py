@@ -28,7 +28,7 @@ from shared.domain.circuits import (
     open_until,
 )
 from shared.domain.errors import DatabaseUnavailableError, ProviderFailure
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.ports.admission import Admitted, HeldUp
 from shared.ports.circuits import CircuitRepository
 from shared.ports.clock import Clock

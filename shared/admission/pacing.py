@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.rate_limits import Pace, RateLimit, pace_of
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.ports.rate_turns import RateTurns, TurnWish
 
 _HORIZON = timedelta(seconds=1)

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 
 from shared.domain.model_states import ModelState, ModelStatus
 from shared.domain.price_check import WARNING_DAYS
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 
 _STEP_DAYS = (1, 7, WARNING_DAYS)
 """Days ahead at which people are told, the last warning first."""

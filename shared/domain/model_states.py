@@ -13,7 +13,8 @@ from shared.domain.catalog import Provider
 from shared.domain.errors import UnknownPriceError
 from shared.domain.price_check import WARNING_DAYS
 from shared.domain.pricing import PriceBook
-from shared.domain.routing import Candidate, RoutingTable, routed
+from shared.domain.routes import Candidate
+from shared.domain.routing import RoutingTable, routed
 
 ModelKey = tuple[Provider, str]
 """A model by its provider and its name there."""

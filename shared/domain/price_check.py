@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from shared.domain.errors import UnknownPriceError
 from shared.domain.pricing import PriceBook, PriceRow, retiring
-from shared.domain.routing import Candidate, RoutingTable, price_of, routed
+from shared.domain.routes import Candidate
+from shared.domain.routing import RoutingTable, price_of, routed
 
 WARNING_DAYS = 30
 """Cloudflare's models end on about three weeks' notice (its changelog, 2026-05-08)."""

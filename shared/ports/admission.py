@@ -7,7 +7,7 @@ from typing import Protocol
 from shared.domain.circuits import CircuitKey
 from shared.domain.errors import ProviderFailure
 from shared.domain.rate_limits import RateReport
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.domain.usage import TokenUsage
 
 PATIENCE = timedelta(seconds=10)

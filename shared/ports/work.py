@@ -4,20 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from shared.domain.claims import ClaimOutcome, ClaimRequest, Parking, PutOff
 from shared.domain.ids import AttemptId, JobId, UserId
 from shared.domain.lost_work import Abandonment, LostJob
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.views import JobView, StreamState
-from shared.domain.work import (
-    ClaimOutcome,
-    ClaimRequest,
-    NewJob,
-    Parking,
-    PutOff,
-    SettledJob,
-    Settlement,
-    SubmitOutcome,
-)
+from shared.domain.work import NewJob, SettledJob, Settlement, SubmitOutcome
 
 
 class JobRepository(Protocol):

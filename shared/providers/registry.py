@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Provider
-from shared.domain.routing import Server
+from shared.domain.routes import Server
 from shared.ports.models import ModelCatalogue
 from shared.ports.providers import ChatModel, EmbeddingModel
 from shared.providers.cloudflare_catalogue import CloudflareModelCatalogue

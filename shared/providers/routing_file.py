@@ -16,7 +16,8 @@ from pydantic_core import ErrorDetails
 
 from shared.domain.errors import RoutingTableError
 from shared.domain.rate_limits import RateLimit
-from shared.domain.routing import Candidate, Hedge, Route, RoutingTable, Server
+from shared.domain.routes import Candidate, Hedge, Route, Server
+from shared.domain.routing import RoutingTable
 from shared.providers.routing_faults import Fault, faults_of_names
 from shared.providers.routing_parts import HedgePart, RoutePart, RoutingFile
 from shared.providers.toml_lines import lines_by_key

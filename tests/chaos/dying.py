@@ -13,16 +13,11 @@ from typing import NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.domain.claims import ClaimOutcome, ClaimRequest
 from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.jobs import JobKind
 from shared.domain.provider_calls import ChatCall, ChatEvent, EmbeddingAnswer, EmbeddingCall
-from shared.domain.work import (
-    ClaimOutcome,
-    ClaimRequest,
-    SettledJob,
-    Settlement,
-    StoredVector,
-)
+from shared.domain.work import SettledJob, Settlement, StoredVector
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.embeddings import PostgresEmbeddings
 from shared.persistence.repositories.outbox import PostgresOutbox

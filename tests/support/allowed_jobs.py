@@ -2,20 +2,13 @@
 
 from decimal import Decimal
 
+from shared.domain.claims import ClaimRequest
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.money import ZERO_USD
 from shared.domain.outgoing import DelayedMessage
 from shared.domain.pricing import NEURON_USD, DailyAllowance
 from shared.domain.usage import TokenUsage
-from shared.domain.work import (
-    AttemptResult,
-    ClaimRequest,
-    JobContinues,
-    JobStep,
-    JobSucceeds,
-    NewJob,
-    Settlement,
-)
+from shared.domain.work import AttemptResult, JobContinues, JobStep, JobSucceeds, NewJob, Settlement
 from shared.messages.frames import JobCompleted, UsageFrame
 from shared.messages.usage import usage_message
 from tests.support.chat_jobs import SUCCEEDS, call_facts

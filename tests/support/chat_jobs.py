@@ -12,24 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.domain.access import Caller
 from shared.domain.budgets import scopes_of
 from shared.domain.catalog import CLOUDFLARE, Operation, Tier
+from shared.domain.claims import Claimed, ClaimRequest, NoRoom, Parking
 from shared.domain.gates import CHAT_QUEUE_BY_TIER
 from shared.domain.ids import AttemptId, JobId, KeyId, UserId
 from shared.domain.jobs import AttemptOutcome, JobKind, OnInterrupt
 from shared.domain.ledger import LedgerEntry
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.usage import TokenUsage
-from shared.domain.work import (
-    AttemptResult,
-    Claimed,
-    ClaimRequest,
-    JobFails,
-    JobStep,
-    JobSucceeds,
-    NewJob,
-    NoRoom,
-    Parking,
-    Settlement,
-)
+from shared.domain.work import AttemptResult, JobFails, JobStep, JobSucceeds, NewJob, Settlement
 from shared.messages.commands import CompleteChat
 from shared.messages.endings import failure
 from shared.messages.usage import CallFacts, usage_message

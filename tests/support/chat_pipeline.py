@@ -170,30 +170,20 @@ async def pipeline(
     routing = routing or Routing()
     rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
     await PostgresHedgeCaps(engine, clock).keep(hedge_caps(routing.table))
-    for provider in (CLOUDFLARE, OPENAI):  # what an earlier test's faults have opened
-        await PostgresCircuits(engine).reset(provider, "key_test")
-    state = SharedState(PostgresCircuits(engine), PostgresRateTurns(engine))
-    limits = Limits(routing.limits, {})
-    admission = await open_admission(state, limits, connections.hint, clock, Metrics())
+    admission = await _admission(engine, connections, routing)
     worker = _worker(engine, connections, process, Called(models, routing, rollout, admission))
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
-    sweep = SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds())
-    release = ReleaseParked(PostgresParking(engine, clock), worker.relay)
-    await worker.start(
-        [
-            rollout.refreshed(),
-            Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting),
-        ]
-    )
+    refresh = Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting)
+    await worker.start([rollout.refreshed(), refresh])
     await ledger.start()
     try:
         yield Pipeline(
             engine=engine,
             jobs=PostgresJobs(engine),
             worker=worker,
-            sweep=sweep,
-            release=release,
+            sweep=SweepLeases(PostgresLeases(engine), worker.relay, clock, RandomIds()),
+            release=ReleaseParked(PostgresParking(engine, clock), worker.relay),
             simulator=simulator,
             hint=connections.hint,
             percent=rollout.percent,
@@ -202,6 +192,16 @@ async def pipeline(
     finally:
         await ledger.drain()
         await worker.drain()
+
+
+async def _admission(
+    engine: AsyncEngine, connections: Connections, routing: Routing
+) -> SharedAdmission:
+    circuits = PostgresCircuits(engine)
+    for provider in (CLOUDFLARE, OPENAI):  # what an earlier test's faults have opened
+        await circuits.reset(provider, "key_test")
+    state, limits = SharedState(circuits, PostgresRateTurns(engine)), Limits(routing.limits, {})
+    return await open_admission(state, limits, connections.hint, SystemClock(), Metrics())
 
 
 def _worker(

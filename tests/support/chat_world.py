@@ -11,15 +11,15 @@ from services.inference_worker.use_cases.calling import CallProvider
 from services.inference_worker.use_cases.claims import ChatPorts, Claims, Lease
 from services.inference_worker.use_cases.complete_chat import CompleteChatJob
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Tier
+from shared.domain.claims import Claimed, ClaimOutcome
 from shared.domain.errors import FailureAction, ProviderFailure, UnknownModelError
 from shared.domain.ids import JobId, KeyId, UserId
 from shared.domain.jobs import OnInterrupt
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
 from shared.domain.rollout import Arm
-from shared.domain.routing import Candidate, Routed
+from shared.domain.routes import Candidate, Routed
 from shared.domain.usage import NO_USAGE, TokenUsage
-from shared.domain.work import Claimed, ClaimOutcome
 from shared.messages.commands import CompleteChat
 from shared.messages.events import UsageRecorded
 from tests.support.fake_providers import ChatStep, Says, ScriptedChatModel

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.access import Caller
 from shared.domain.catalog import Tier
+from shared.domain.claims import Claimed, ClaimRequest
 from shared.domain.collections import (
     Collection,
     IngestionSlice,
@@ -25,15 +26,7 @@ from shared.domain.ids import AttemptId, CollectionId, IngestionId, JobId, KeyId
 from shared.domain.jobs import AttemptOutcome, JobKind, OnInterrupt
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.usage import TokenUsage
-from shared.domain.work import (
-    AttemptResult,
-    Claimed,
-    ClaimRequest,
-    JobStep,
-    NewJob,
-    Settlement,
-    StoredVector,
-)
+from shared.domain.work import AttemptResult, JobStep, NewJob, Settlement, StoredVector
 from shared.messages.commands import EmbedTexts
 from shared.messages.endings import failure
 from shared.persistence.repositories.attempts import PostgresAttempts

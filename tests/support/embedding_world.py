@@ -19,7 +19,7 @@ from shared.domain.ids import KeyId, SpaceId, UserId
 from shared.domain.jobs import JobKind
 from shared.domain.pricing import DailyAllowance, ModelKind, PriceRow
 from shared.domain.rollout import Arm
-from shared.domain.routing import Candidate, Routed
+from shared.domain.routes import Candidate, Routed
 from shared.messages.commands import EmbedTexts
 from tests.support.fake_providers import ScriptedEmbeddingModel
 from tests.support.fakes_of_admission import ScriptedAdmission

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from shared.domain.circuits import CircuitClass, CircuitKey
 from shared.domain.errors import ProviderFailure
 from shared.domain.rate_limits import RateReport
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.domain.usage import TokenUsage
 from shared.ports.admission import Admitted, HeldUp
 from tests.support.fakes_of_time import StillClock

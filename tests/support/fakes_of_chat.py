@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
+from shared.domain.claims import ClaimOutcome, ClaimRequest, Parking, PutOff
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import AttemptId, JobId, QueueName
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
-from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, PutOff, SettledJob, Settlement
+from shared.domain.work import SettledJob, Settlement
 from shared.messages.events import UsageRecorded
 from shared.messages.frames import FRAME, Frame
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from shared.domain.claims import Claimed, ClaimOutcome, ClaimRequest, Parking, PutOff
 from shared.domain.collections import EmbeddingWork, OnFallback
 from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.errors import DatabaseUnavailableError, SluicewayError
@@ -14,16 +15,11 @@ from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.usage import TokenUsage
 from shared.domain.views import ErrorView
 from shared.domain.work import (
-    Claimed,
-    ClaimOutcome,
-    ClaimRequest,
     JobContinues,
     JobFails,
     JobStep,
     JobSucceeds,
     JobWaits,
-    Parking,
-    PutOff,
     SettledJob,
     Settlement,
     StoredVector,

@@ -6,9 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shared.domain.catalog import CLOUDFLARE, OPENAI
+from shared.domain.claims import ClaimOutcome
 from shared.domain.pricing import PriceBook
-from shared.domain.routing import Candidate, Hedge, Routed
-from shared.domain.work import ClaimOutcome, Settlement
+from shared.domain.routes import Candidate, Hedge, Routed
+from shared.domain.work import Settlement
 from shared.messages.commands import CompleteChat
 from shared.messages.frames import JobCompleted, JobDelta, JobReset
 from shared.ports.admission import Admitted, HeldUp

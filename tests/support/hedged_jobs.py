@@ -7,15 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import hedge_scope
 from shared.domain.catalog import Tier
+from shared.domain.claims import ClaimRequest
 from shared.domain.jobs import AttemptOutcome
 from shared.domain.views import HEDGE_LOST, ErrorView, JobView, StreamState
-from shared.domain.work import (
-    AttemptResult,
-    ClaimRequest,
-    JobContinues,
-    NewJob,
-    Settlement,
-)
+from shared.domain.work import AttemptResult, JobContinues, NewJob, Settlement
 from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.hedge_caps import PostgresHedgeCaps
 from shared.persistence.repositories.jobs import PostgresJobs

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from shared.domain.catalog import Provider
 from shared.domain.provider_calls import OptionValue
-from shared.domain.routing import Server
+from shared.domain.routes import Server
 from shared.domain.usage import TokenUsage
 from shared.providers.limits import TimeLimits
 from shared.providers.registry import FurtherServers, Providers, build_providers

@@ -13,7 +13,7 @@ from shared.domain.embedding_space import EmbeddingSpace, space_named, space_of
 from shared.domain.errors import UnknownPriceError
 from shared.domain.ids import SpaceId
 from shared.domain.pricing import PriceRow
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 
 _LIMITS_BY_PROVIDER: Mapping[Provider, PackingLimits] = {
     CLOUDFLARE: BGE_M3_LIMITS,

@@ -24,6 +24,16 @@ from services.embedding_worker.use_cases.settlements import (
 )
 from shared.domain.budgets import scopes_of
 from shared.domain.catalog import Operation
+from shared.domain.claims import (
+    Claimed,
+    ClaimOutcome,
+    ClaimRequest,
+    Divert,
+    NoRoom,
+    Parking,
+    PutOff,
+    Unclaimable,
+)
 from shared.domain.errors import (
     ProviderFailure,
     ProviderPermanentError,
@@ -37,19 +47,7 @@ from shared.domain.jobs import Waiting, WaitingReason
 from shared.domain.outgoing import DelayedMessage
 from shared.domain.provider_calls import EmbeddingAnswer, EmbeddingCall
 from shared.domain.retry import RUNGS, spread
-from shared.domain.work import (
-    Claimed,
-    ClaimOutcome,
-    ClaimRequest,
-    Divert,
-    JobContinues,
-    NoRoom,
-    Parking,
-    PutOff,
-    Settlement,
-    StoredVector,
-    Unclaimable,
-)
+from shared.domain.work import JobContinues, Settlement, StoredVector
 from shared.messages.endings import ending
 from shared.messages.frames import JobExpired, stream_key
 from shared.messages.retries import delayed

@@ -12,7 +12,7 @@ from shared.domain.embedding_space import space_named
 from shared.domain.errors import UnknownModelError, UnknownPriceError
 from shared.domain.ids import JobId, QueueName
 from shared.domain.pricing import PriceRow
-from shared.domain.routing import Candidate, Routed
+from shared.domain.routes import Candidate, Routed
 from shared.domain.views import ErrorView
 from shared.messages.commands import EmbedTexts
 from shared.messages.endings import failure

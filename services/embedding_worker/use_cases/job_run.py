@@ -8,14 +8,14 @@ from decimal import Decimal
 from services.embedding_worker.policies.batches import Batch, batches_of, halves_of
 from services.embedding_worker.policies.targets import Target
 from shared.domain.access import Caller
+from shared.domain.claims import PassedOver
 from shared.domain.collections import EmbeddingWork
 from shared.domain.ids import QueueName
 from shared.domain.jobs import JobKind
 from shared.domain.outgoing import OutgoingMessage
 from shared.domain.pricing import PriceRow, worst_case_usd
 from shared.domain.rollout import Arm
-from shared.domain.routing import Candidate
-from shared.domain.work import PassedOver
+from shared.domain.routes import Candidate
 from shared.messages.commands import EmbedTexts
 from shared.ports.admission import HeldUp
 

@@ -11,6 +11,7 @@ from services.embedding_worker.policies.after_failure import AfterFailure
 from services.embedding_worker.policies.batches import Batch
 from services.embedding_worker.policies.targets import Target
 from services.embedding_worker.use_cases.job_run import Order
+from shared.domain.claims import Claimed
 from shared.domain.embedding_space import EmbeddingSpace
 from shared.domain.errors import ProviderFailure
 from shared.domain.failed_jobs import GiveUp, TryLater
@@ -23,7 +24,6 @@ from shared.domain.usage import TokenUsage
 from shared.domain.views import ErrorView
 from shared.domain.work import (
     AttemptResult,
-    Claimed,
     JobContinues,
     JobFails,
     JobStep,

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from services.inference_worker.use_cases.turns import Run, Turn
 from shared.domain.pricing import PriceBook, PriceRow, worst_case_usd
-from shared.domain.routing import Candidate, Routed, price_of
+from shared.domain.routes import Candidate, Routed
+from shared.domain.routing import price_of
 from shared.messages.commands import CompleteChat
 from shared.ports.admission import Admission, Admitted, HeldUp
 from shared.ports.clock import Clock

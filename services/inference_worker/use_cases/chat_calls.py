@@ -14,7 +14,7 @@ from shared.domain.provider_calls import (
     ToolCall,
     ToolMode,
 )
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.messages.requests import (
     ChatRequest,
     ChatTurn,

@@ -11,21 +11,13 @@ from typing import Protocol, assert_never
 from services.inference_worker.use_cases.settlements import Attempt
 from services.inference_worker.use_cases.turns import Run, Turn
 from shared.domain.budgets import hedge_scope, scopes_of
+from shared.domain.claims import Claimed, ClaimRequest, Divert, NoRoom, Parking, PutOff, Unclaimable
 from shared.domain.errors import TransientError
 from shared.domain.gates import CHAT_QUEUE_BY_TIER
 from shared.domain.ids import AttemptId, QueueName
 from shared.domain.jobs import Waiting, WaitingReason
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.retry import RUNGS, next_delay, spread
-from shared.domain.work import (
-    Claimed,
-    ClaimRequest,
-    Divert,
-    NoRoom,
-    Parking,
-    PutOff,
-    Unclaimable,
-)
 from shared.messages.commands import CompleteChat
 from shared.messages.endings import ending, failure
 from shared.messages.frames import JobExpired

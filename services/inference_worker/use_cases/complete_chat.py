@@ -14,8 +14,8 @@ from services.inference_worker.use_cases.claims import Claims
 from services.inference_worker.use_cases.hedging import RunHedged, may_be_hedged
 from services.inference_worker.use_cases.settlements import Attempt
 from services.inference_worker.use_cases.turns import Run
+from shared.domain.claims import Divert, NoRoom
 from shared.domain.errors import TransientError, UnknownModelError, UnknownPriceError
-from shared.domain.work import Divert, NoRoom
 from shared.messages.commands import CompleteChat
 from shared.ports.admission import LAST_PATIENCE, PATIENCE, Admitted, HeldUp
 

@@ -17,6 +17,7 @@ from services.inference_worker.use_cases.answer_stream import AnswerStream
 from services.inference_worker.use_cases.chat_calls import chat_result
 from shared.domain.access import Caller
 from shared.domain.catalog import Operation
+from shared.domain.claims import Claimed
 from shared.domain.errors import ProviderFailure
 from shared.domain.failed_jobs import GiveUp, TryLater
 from shared.domain.ids import AttemptId
@@ -24,10 +25,9 @@ from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.pricing import PriceRow
 from shared.domain.provider_calls import ChatFinished
 from shared.domain.rollout import Arm
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.domain.work import (
     AttemptResult,
-    Claimed,
     JobContinues,
     JobFails,
     JobStep,

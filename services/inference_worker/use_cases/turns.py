@@ -6,11 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.domain.circuits import CircuitClass
+from shared.domain.claims import NoRoom, PassedOver
 from shared.domain.errors import ProviderFailure
 from shared.domain.pricing import PriceRow
 from shared.domain.rollout import Arm
-from shared.domain.routing import Candidate, Hedge
-from shared.domain.work import NoRoom, PassedOver
+from shared.domain.routes import Candidate, Hedge
 from shared.messages.commands import CompleteChat
 from shared.ports.admission import HeldUp
 

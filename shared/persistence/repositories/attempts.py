@@ -11,10 +11,11 @@ from functools import partial
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.domain.claims import ClaimOutcome, ClaimRequest, Parking, PutOff
 from shared.domain.ids import AttemptId, JobId
 from shared.domain.outgoing import OutboxRow, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import ClaimOutcome, ClaimRequest, Parking, PutOff, SettledJob, Settlement
+from shared.domain.work import SettledJob, Settlement
 from shared.persistence.connections import statement
 from shared.persistence.direct import DirectConnection
 from shared.persistence.group_commit import GroupCommit

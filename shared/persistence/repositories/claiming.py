@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.budgets import Window
-from shared.domain.gates import GateActor, GateState
-from shared.domain.jobs import WaitingReason
-from shared.domain.usage import TokenUsage
-from shared.domain.work import (
+from shared.domain.claims import (
     Claimed,
     ClaimOutcome,
     ClaimRequest,
@@ -22,6 +19,9 @@ from shared.domain.work import (
     PassedOver,
     Unclaimable,
 )
+from shared.domain.gates import GateActor, GateState
+from shared.domain.jobs import WaitingReason
+from shared.domain.usage import TokenUsage
 from shared.persistence.direct import Execute, HotStatement, Row
 from shared.persistence.json_batch import JsonBatch
 

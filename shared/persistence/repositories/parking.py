@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.domain.work import Parking
+from shared.domain.claims import Parking
 from shared.persistence.arrays import Batch
 
 _SOON = timedelta(seconds=1)

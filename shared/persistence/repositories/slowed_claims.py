@@ -12,9 +12,9 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.domain.budgets import BudgetScope
+from shared.domain.claims import ClaimOutcome, ClaimRequest, NoRoom, Unclaimable
 from shared.domain.gates import GateActor
 from shared.domain.jobs import WaitingReason
-from shared.domain.work import ClaimOutcome, ClaimRequest, NoRoom, Unclaimable
 from shared.persistence.connections import transaction
 from shared.persistence.direct import on_pooled
 from shared.persistence.repositories.claiming import Slowed, claim_once

@@ -16,7 +16,7 @@ from shared.domain.provider_calls import (
     EmbeddingCall,
     TextDelta,
 )
-from shared.domain.routing import Server
+from shared.domain.routes import Server
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.registry import FurtherServers, Providers, build_providers
 from shared.settings import CloudflareSettings, OpenAISettings, ProviderKeySettings

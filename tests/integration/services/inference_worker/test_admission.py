@@ -11,7 +11,7 @@ from shared.admission.opening import Limits, SharedState, open_admission
 from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.jobs import AttemptOutcome, JobStatus, WaitingReason
 from shared.domain.rate_limits import RateLimit
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.observability.metrics import Metrics
 from shared.persistence.repositories.circuits import PostgresCircuits
 from shared.persistence.repositories.rate_turns import PostgresRateTurns

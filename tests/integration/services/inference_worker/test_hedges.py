@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.domain.budgets import hedge_scope
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.jobs import AttemptOutcome, JobStatus
-from shared.domain.routing import Hedge
+from shared.domain.routes import Hedge
 from shared.domain.views import JobView
 from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.reconciliation import PostgresReconciliation

@@ -20,7 +20,8 @@ from services.cost_aggregator.adapters.log_channel import LogChannel
 from services.cost_aggregator.use_cases.deliver_alerts import DeliverAlerts
 from services.inference_worker.use_cases.check_models import CheckModels, ModelPorts
 from shared.domain.catalog import CLOUDFLARE, OPENAI
-from shared.domain.routing import Candidate, RoutingTable, routed
+from shared.domain.routes import Candidate
+from shared.domain.routing import RoutingTable, routed
 from shared.persistence.repositories.alerts import PostgresAlerts
 from shared.persistence.repositories.model_checks import PostgresModels
 from shared.providers.price_files import load_price_book

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.cost_aggregator.use_cases.book_usage import BookUsage
 from services.cost_aggregator.use_cases.sweep_leases import SweepLeases
 from shared.domain.catalog import OPENAI, Operation, Tier
+from shared.domain.claims import ClaimRequest
 from shared.domain.ids import AttemptId
 from shared.domain.ledger import LedgerEntry
 from shared.domain.rollout import Arm
-from shared.domain.work import ClaimRequest
 from shared.messages.events import UsageRecorded
 from shared.persistence.migrate import downgrade, upgrade
 from shared.persistence.repositories.attempts import PostgresAttempts

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
+from shared.domain.claims import Claimed
 from shared.domain.gates import CHAT_FREE
 from shared.domain.ids import AttemptId, JobId
-from shared.domain.work import Claimed
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets

@@ -13,8 +13,9 @@ from shared.domain.budgets import (
     ThresholdAction,
     Window,
 )
+from shared.domain.claims import NoRoom
 from shared.domain.gates import EMBED_BULK, GateState
-from shared.domain.work import JobContinues, NoRoom
+from shared.domain.work import JobContinues
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.gates import PostgresGates

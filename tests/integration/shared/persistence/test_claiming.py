@@ -7,18 +7,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
+from shared.domain.claims import Claimed, ClaimOutcome, ClaimRequest, NoRoom, Unclaimable
 from shared.domain.gates import CHAT_PAID, GateActor, GateState
 from shared.domain.ids import JobId
-from shared.domain.work import (
-    Claimed,
-    ClaimOutcome,
-    ClaimRequest,
-    JobContinues,
-    JobWaits,
-    NewJob,
-    NoRoom,
-    Unclaimable,
-)
+from shared.domain.work import JobContinues, JobWaits, NewJob
 from shared.messages.endings import failure
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets

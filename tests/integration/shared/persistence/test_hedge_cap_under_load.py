@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Window, hedge_scope
 from shared.domain.catalog import Tier
-from shared.domain.work import Claimed, JobContinues, NewJob
+from shared.domain.claims import Claimed
+from shared.domain.work import JobContinues, NewJob
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets

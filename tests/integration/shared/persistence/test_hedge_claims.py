@@ -8,13 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
 from shared.domain.catalog import Tier
+from shared.domain.claims import Claimed, NoRoom, Unclaimable
 from shared.domain.jobs import AttemptOutcome
-from shared.domain.work import (
-    Claimed,
-    JobContinues,
-    NoRoom,
-    Unclaimable,
-)
+from shared.domain.work import JobContinues
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.hedge_caps import PostgresHedgeCaps

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
-from shared.domain.work import Claimed, NewJob
+from shared.domain.claims import Claimed
+from shared.domain.work import NewJob
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets

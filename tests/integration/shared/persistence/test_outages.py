@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.domain.claims import Claimed
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.ids import JobId
-from shared.domain.work import Claimed
 from shared.persistence.connections import lost_to_company, statement, transaction
 from shared.persistence.engine import answers, create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts

@@ -5,9 +5,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import BudgetScope
 from shared.domain.catalog import Tier
+from shared.domain.claims import NoRoom
 from shared.domain.gates import CHAT_PAID, WORK_QUEUES, GateActor, GateState
 from shared.domain.outgoing import OutboxRow
-from shared.domain.work import NewJob, NoRoom
+from shared.domain.work import NewJob
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.releasing import PostgresParking

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Threshold, ThresholdAction, Window
 from shared.domain.catalog import OPENAI
+from shared.domain.claims import Claimed, Divert, NoRoom
 from shared.domain.gates import CHAT_PAID, WORK_QUEUES, GateActor, GateState, ScopeGate
 from shared.domain.ids import QueueName
 from shared.domain.jobs import WaitingReason
-from shared.domain.work import Claimed, Divert, NewJob, NoRoom
+from shared.domain.work import NewJob
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets
 from shared.persistence.repositories.ledger import PostgresLedger

@@ -6,12 +6,13 @@ from decimal import Decimal
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.domain.claims import PutOff
 from shared.domain.ids import JobId
 from shared.domain.jobs import Waiting, WaitingReason
 from shared.domain.lost_work import Abandonment
 from shared.domain.outgoing import DelayedMessage, OutgoingMessage
 from shared.domain.views import ErrorView
-from shared.domain.work import JobContinues, JobFails, JobWaits, NewJob, PutOff
+from shared.domain.work import JobContinues, JobFails, JobWaits, NewJob
 from shared.messages.endings import failure
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import BudgetScope
+from shared.domain.claims import Claimed, ClaimRequest, NoRoom, Unclaimable
 from shared.domain.gates import CHAT_PAID, CHAT_PREMIUM, WORK_QUEUES, GateActor, GateState
-from shared.domain.work import Claimed, ClaimRequest, NewJob, NoRoom, Unclaimable
+from shared.domain.work import NewJob
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.gates import PostgresGates

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.budgets import Budget, BudgetScope, Window
-from shared.domain.work import Claimed, ClaimRequest, NewJob, NoRoom
+from shared.domain.claims import Claimed, ClaimRequest, NoRoom
+from shared.domain.work import NewJob
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts
 from shared.persistence.repositories.budgets import PostgresBudgets

@@ -7,18 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.domain.claims import Claimed, ClaimRequest
 from shared.domain.jobs import FINAL_STATUSES, JobStatus, may_follow
 from shared.domain.views import ErrorView
-from shared.domain.work import (
-    Claimed,
-    ClaimRequest,
-    JobContinues,
-    JobFails,
-    JobStep,
-    JobSucceeds,
-    JobWaits,
-    NewJob,
-)
+from shared.domain.work import JobContinues, JobFails, JobStep, JobSucceeds, JobWaits, NewJob
 from shared.messages.endings import failure
 from shared.persistence.engine import create_engine
 from shared.persistence.repositories.attempts import PostgresAttempts

@@ -17,7 +17,7 @@ from shared.domain.provider_calls import (
     ToolCall,
     ToolMode,
 )
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.domain.usage import NO_USAGE
 from shared.messages.frames import JobCompleted, JobDelta
 from shared.messages.requests import ChatRequest

@@ -6,10 +6,11 @@ import pytest
 
 from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.circuits import CircuitClass, Trip
+from shared.domain.claims import Divert, NoRoom, PassedOver, Unclaimable
 from shared.domain.errors import DatabaseUnavailableError, FailureAction, ProviderFailure
 from shared.domain.jobs import WaitingReason
-from shared.domain.routing import Routed
-from shared.domain.work import Divert, JobWaits, NoRoom, PassedOver, Unclaimable
+from shared.domain.routes import Routed
+from shared.domain.work import JobWaits
 from shared.messages.commands import CompleteChat
 from shared.ports.admission import LAST_PATIENCE, PATIENCE
 from tests.support.chat_world import ARM, LLAMA, LUNA, ChatWorld, claim, command

@@ -4,12 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.claims import Divert, NoRoom, Unclaimable
 from shared.domain.gates import CHAT_PAID
-from shared.domain.work import (
-    Divert,
-    NoRoom,
-    Unclaimable,
-)
 from shared.messages.frames import (
     FRAME,
     JobExpired,

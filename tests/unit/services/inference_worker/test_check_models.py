@@ -9,7 +9,8 @@ from services.inference_worker.use_cases.check_models import CheckModels, ModelP
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Provider, Tier
 from shared.domain.model_states import ListedModel, ModelState, ModelStatus
 from shared.domain.pricing import PriceBook
-from shared.domain.routing import Candidate, Route, RoutingTable
+from shared.domain.routes import Candidate, Route
+from shared.domain.routing import RoutingTable
 from shared.ports.models import ModelCatalogue
 from shared.providers.errors import own_error
 from tests.support.fakes_of_models import MemoryModels, ScriptedCatalogue

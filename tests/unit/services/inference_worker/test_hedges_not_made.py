@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from shared.domain.catalog import OPENAI, ServiceTier
+from shared.domain.claims import ClaimOutcome, Divert, NoRoom, Unclaimable
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.pricing import PriceBook
-from shared.domain.routing import Candidate, Hedge, Routed
-from shared.domain.work import ClaimOutcome, Divert, NoRoom, Unclaimable
+from shared.domain.routes import Candidate, Hedge, Routed
 from shared.ports.admission import Admitted, HeldUp
 from tests.support.chat_world import ARM, DOWN, LLAMA, LUNA, PRICES, ChatWorld, claim, command
 from tests.support.fake_providers import BreaksOff, Refuses, Says

@@ -10,7 +10,7 @@ from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.circuits import CircuitClass, Trip
 from shared.domain.errors import FailureAction, ProviderFailure
 from shared.domain.provider_calls import ChatCall, ChatEvent, TextDelta
-from shared.domain.routing import Routed
+from shared.domain.routes import Routed
 from shared.domain.usage import NO_USAGE
 from shared.domain.work import JobContinues, JobSucceeds, JobWaits
 from tests.support.chat_world import BAD_REQUEST, DOWN, LLAMA, LUNA

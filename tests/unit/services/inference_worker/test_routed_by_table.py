@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from services.inference_worker.main import RoutedByTable
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.ids import JobId, KeyId, UserId
-from shared.domain.routing import Hedge, Routed, decided_by_rollout
+from shared.domain.routes import Hedge, Routed
+from shared.domain.routing import decided_by_rollout
 from shared.messages.commands import CompleteChat
 from shared.messaging.followed_rollout import FollowedRollout, cloudflare_rollout
 from shared.ports.rollouts import RolloutChange

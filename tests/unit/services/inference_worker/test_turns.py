@@ -2,9 +2,9 @@ from decimal import Decimal
 
 from services.inference_worker.use_cases.turns import Run, Turn
 from shared.domain.catalog import OPENAI
+from shared.domain.claims import NoRoom
 from shared.domain.pricing import ModelKind, PriceRow
-from shared.domain.routing import Candidate
-from shared.domain.work import NoRoom
+from shared.domain.routes import Candidate
 from tests.support.chat_world import ARM, command
 
 

@@ -12,7 +12,7 @@ from shared.domain.catalog import CLOUDFLARE
 from shared.domain.circuits import CircuitClass, Trip
 from shared.domain.errors import FailureAction, ProviderFailure
 from shared.domain.rate_limits import RateLimit, RateReport
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.domain.usage import TokenUsage
 from shared.ports.admission import Admitted, HeldUp
 from tests.support.fakes_of_circuits import (

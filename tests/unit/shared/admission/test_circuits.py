@@ -10,7 +10,7 @@ from shared.admission.circuits import Circuits
 from shared.domain.catalog import CLOUDFLARE
 from shared.domain.circuits import EVERY_MODEL, CircuitClass, CircuitKey, Trip
 from shared.domain.errors import DatabaseUnavailableError, FailureAction, ProviderFailure
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.ports.admission import Admitted, HeldUp
 from tests.support.fakes_of_circuits import CountingHint, MemoryCircuits, SeenCircuits
 from tests.support.fakes_of_time import StillClock

@@ -9,7 +9,7 @@ from shared.admission.pacing import Pacer
 from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.rate_limits import RateLimit
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 from shared.system import SystemClock
 from tests.support.fakes_of_circuits import MemoryRateTurns
 from tests.support.waiting import wait_until

@@ -5,7 +5,7 @@ import pytest
 from shared.domain.catalog import CLOUDFLARE, OPENAI
 from shared.domain.model_alerts import ModelAlert, alert_about
 from shared.domain.model_states import ModelState, ModelStatus
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 
 TODAY = date(2026, 11, 22)
 CHECKED = datetime(2026, 11, 22, 0, 7, tzinfo=UTC)

@@ -17,7 +17,8 @@ from shared.domain.model_states import (
     successor_of,
 )
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
-from shared.domain.routing import Candidate, Route, RoutingTable
+from shared.domain.routes import Candidate, Route
+from shared.domain.routing import RoutingTable
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TODAY = NOON.date()

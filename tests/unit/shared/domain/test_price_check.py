@@ -6,7 +6,8 @@ from structlog.testing import capture_logs
 from shared.domain.catalog import OPENAI, Operation, Tier
 from shared.domain.price_check import PriceCheck, check_routed_prices
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
-from shared.domain.routing import Candidate, Route, RoutingTable
+from shared.domain.routes import Candidate, Route
+from shared.domain.routing import RoutingTable
 from shared.observability.price_warnings import warn_about_prices
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

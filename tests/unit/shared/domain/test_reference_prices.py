@@ -5,7 +5,8 @@ from pathlib import Path
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
 from shared.domain.reference_prices import reference_prices
-from shared.domain.routing import Candidate, Route, RoutingTable
+from shared.domain.routes import Candidate, Route
+from shared.domain.routing import RoutingTable
 from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 

@@ -8,11 +8,9 @@ import pytest
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Tier
 from shared.domain.errors import RoutingTableError, UnknownModelError
 from shared.domain.pricing import ModelKind, PriceBook, PriceRow
+from shared.domain.routes import Candidate, Hedge, Route
 from shared.domain.routing import (
     AUTO,
-    Candidate,
-    Hedge,
-    Route,
     RoutingTable,
     candidates,
     check_prices,

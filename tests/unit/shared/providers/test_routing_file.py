@@ -9,16 +9,8 @@ import pytest
 from shared.domain.catalog import CLOUDFLARE, OPENAI, Operation, Provider, Tier
 from shared.domain.errors import RoutingTableError
 from shared.domain.rate_limits import RateLimit
-from shared.domain.routing import (
-    AUTO,
-    Candidate,
-    Hedge,
-    RoutingTable,
-    Server,
-    candidates,
-    check_prices,
-    providers_of,
-)
+from shared.domain.routes import Candidate, Hedge, Server
+from shared.domain.routing import AUTO, RoutingTable, candidates, check_prices, providers_of
 from shared.providers.price_files import load_price_book
 from shared.providers.routing_file import load_routing_table
 

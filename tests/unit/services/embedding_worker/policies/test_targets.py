@@ -9,7 +9,7 @@ from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
 from shared.domain.errors import UnknownPriceError
 from shared.domain.ids import SpaceId
 from shared.domain.pricing import ModelKind, PriceRow
-from shared.domain.routing import Candidate
+from shared.domain.routes import Candidate
 
 _BGE = Candidate(BGE_M3.provider, BGE_M3.model)
 _SMALL = Candidate(TEXT_EMBEDDING_3_SMALL.provider, TEXT_EMBEDDING_3_SMALL.model)

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import orjson
 
+from shared.domain.claims import Divert, NoRoom, Unclaimable
 from shared.domain.collections import EmbeddingWork, OnFallback
 from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
 from shared.domain.errors import (
@@ -11,15 +12,7 @@ from shared.domain.errors import (
 )
 from shared.domain.jobs import AttemptOutcome, JobKind, WaitingReason
 from shared.domain.usage import TokenUsage
-from shared.domain.work import (
-    Divert,
-    JobContinues,
-    JobFails,
-    JobSucceeds,
-    JobWaits,
-    NoRoom,
-    Unclaimable,
-)
+from shared.domain.work import JobContinues, JobFails, JobSucceeds, JobWaits
 from shared.messages.commands import EmbedTexts
 from shared.messages.events import UsageRecorded
 from shared.messages.frames import FRAME, JobCompleted, JobExpired, JobFailed

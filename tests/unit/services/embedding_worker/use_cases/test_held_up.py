@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.catalog import CLOUDFLARE
+from shared.domain.claims import PassedOver, Unclaimable
 from shared.domain.collections import OnFallback
 from shared.domain.embedding_space import BGE_M3, TEXT_EMBEDDING_3_SMALL
 from shared.domain.errors import DatabaseUnavailableError
 from shared.domain.jobs import JobKind, WaitingReason
-from shared.domain.work import PassedOver, Unclaimable
 from shared.ports.admission import LAST_PATIENCE, PATIENCE
 from tests.support.embedding_world import EmbeddingWorld
 from tests.support.fakes_of_admission import ScriptedAdmission, held_up_until

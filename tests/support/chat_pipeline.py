@@ -167,15 +167,13 @@ async def pipeline(
     process = ProcessSettings.model_validate({"SLUICEWAY_DRAIN_SECONDS": 20})
     clock = SystemClock()
     connections = await Connections.open(broker, process)
-    routing = routing or Routing()
-    rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
-    await PostgresHedgeCaps(engine, clock).keep(hedge_caps(routing.table))
-    admission = await _admission(engine, connections, routing)
-    worker = _worker(engine, connections, process, Called(models, routing, rollout, admission))
+    called = await _called(engine, connections, models, routing or Routing())
+    worker = _worker(engine, connections, process, called)
     book_usage = BookUsage(PostgresLedger(engine, clock), hint or connections.hint)
     ledger = subscribe_ledger(amqp_url, "ledger", connections.publisher, book_usage)
+    admission = called.admission
     refresh = Refresh("admission", admission.refresh, REFRESH_PERIOD, admission.stop_waiting)
-    await worker.start([rollout.refreshed(), refresh])
+    await worker.start([called.rollout.refreshed(), refresh])
     await ledger.start()
     try:
         yield Pipeline(
@@ -186,12 +184,24 @@ async def pipeline(
             release=ReleaseParked(PostgresParking(engine, clock), worker.relay),
             simulator=simulator,
             hint=connections.hint,
-            percent=rollout.percent,
+            percent=called.rollout.percent,
             admission=admission,
         )
     finally:
         await ledger.drain()
         await worker.drain()
+
+
+async def _called(
+    engine: AsyncEngine,
+    connections: Connections,
+    models: Mapping[Provider, ChatModel],
+    routing: Routing,
+) -> Called:
+    rollout = await follow_cloudflare(PostgresRollouts(engine), Decimal(1))
+    await PostgresHedgeCaps(engine, SystemClock()).keep(hedge_caps(routing.table))
+    admission = await _admission(engine, connections, routing)
+    return Called(models, routing, rollout, admission)
 
 
 async def _admission(

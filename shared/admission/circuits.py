@@ -147,7 +147,7 @@ class Circuits:
         key = CircuitKey.of(candidate.provider, candidate.model, trip)
         if trip.circuit is not CircuitClass.FAILING:  # the provider is there
             await self._recover([probe for probe in call.probes if probe != key])
-        if not self._is_old_news(key, call) and self._is_enough(key, call):
+        if not self._is_old_news(key, call) and self._is_enough(key, call, trip):
             await self._open(key, failure, trip)
 
     async def not_called(self, call: Admitted) -> None:
@@ -167,9 +167,9 @@ class Circuits:
             return False
         return call.began < (circuit.recovers_from or circuit.opened_at)
 
-    def _is_enough(self, key: CircuitKey, call: Admitted) -> bool:
-        """Tell whether a failure opens its circuit: one that tried does, and all but outages."""
-        if key.circuit is not CircuitClass.FAILING or key in call.probes:
+    def _is_enough(self, key: CircuitKey, call: Admitted, trip: Trip) -> bool:
+        """Tell whether a failure opens its circuit: that of a call that tried always does."""
+        if key in call.probes or not trip.takes_many:
             return True
         return self._streaks.failed(call.candidate.provider, call.candidate.model)
 

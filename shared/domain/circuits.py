@@ -51,11 +51,18 @@ class Trip:
         circuit: Its class.
         every_model: Whether it is the one of all of the provider's models.
         until_next_minute: Whether the provider counts by the clock's minute.
+        is_by_chance: Whether the next call may well be taken: only many of them say something.
     """
 
     circuit: CircuitClass
     every_model: bool = False
     until_next_minute: bool = False
+    is_by_chance: bool = False
+
+    @property
+    def takes_many(self) -> bool:
+        """Tell whether a circuit opens after several such failures, rather than after one."""
+        return self.is_by_chance or self.circuit is CircuitClass.FAILING
 
     @property
     def takes_no_calls(self) -> bool:

@@ -24,6 +24,7 @@ _FAIL = FailureAction.FAIL
 
 _FAILING = Trip(CircuitClass.FAILING)
 _RATE = Trip(CircuitClass.RATE)
+_BUSY = Trip(CircuitClass.RATE, is_by_chance=True)
 _MINUTE = Trip(CircuitClass.RATE, until_next_minute=True)
 _GATEWAY_RATE = Trip(CircuitClass.RATE, every_model=True)
 _QUOTA = Trip(CircuitClass.QUOTA, every_model=True)
@@ -80,7 +81,7 @@ FAILURE_RULES = (
         _CLOUDFLARE, None, "3036", _MIDNIGHT, "the daily free allocation is used up", _QUOTA
     ),
     FailureRule(_CLOUDFLARE, None, "3039", _FAIL, "the finetune lacks files"),
-    FailureRule(_CLOUDFLARE, None, "3040", _BACK_OFF, "the model is out of capacity", _RATE),
+    FailureRule(_CLOUDFLARE, None, "3040", _BACK_OFF, "the model is out of capacity", _BUSY),
     FailureRule(
         _CLOUDFLARE, None, "3041", _FALL_BACK, "the account may not use this model", _RIGHTS
     ),

@@ -46,7 +46,11 @@ async def show_chat(stage: Stage) -> None:
 
 
 async def _show_reset(stage: Stage, simulator: Simulator) -> None:
-    """Break one answer off midway; on a slow machine its client may come too late to see it."""
+    """Break one answer off midway.
+
+    On a slow machine its client may come too late to see it, and after so many failures Cloudflare
+    may be let alone just then.
+    """
     for _ in range(_CUT_TRIES):
         await simulator.set_cloudflare("cut_stream", after_chunks=_CUT_AFTER_CHUNKS)
         talk = await stage.ask("premium", QUESTIONS_BY_TIER["premium"][0])
@@ -54,14 +58,13 @@ async def _show_reset(stage: Stage, simulator: Simulator) -> None:
         await simulator.set_cloudflare("ok")
         job = await stage.clients["premium"].get(f"/v1/jobs/{talk.job_id}", Job)
         codes = [attempt.error.code for attempt in job.attempts if attempt.error]
-        require("stream_cut" in codes, f"job {job.id} has no broken attempt: {codes}")
-        if talk.was_reset:
+        if talk.was_reset and "stream_cut" in codes:
             stage.screen.fact(
                 f"A stream cut off after “{one_line(talk.lost_text, 20)}”: job.reset, then all "
                 f"of it from {provider_name(completed.provider)}"
             )
             return
-    raise DemoFailedError(f"{_CUT_TRIES} streams broke off, but no client was told to start again")
+    raise DemoFailedError(f"in {_CUT_TRIES} tries, no client was told to start again")
 
 
 def _talking(talks: Sequence[Conversation], width: int) -> RenderableType:

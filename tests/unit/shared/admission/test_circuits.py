@@ -78,6 +78,19 @@ async def test_a_model_that_fails_five_times_in_a_row_is_let_alone() -> None:
     assert world.hint.sent == 1
 
 
+async def test_a_model_that_is_busy_now_and_then_is_called_on() -> None:
+    world = World()
+    worker = world.worker()
+    busy = _failure(Trip(CircuitClass.RATE, is_by_chance=True))
+    for _ in range(20):
+        await worker.failed(world.call(), busy)
+        await worker.answered(world.call())
+    assert await _probes(worker) == ()
+    for _ in range(5):
+        await worker.failed(world.call(), busy)
+    assert (await _held_up(worker)).until == world.clock.now() + 2 * SECOND
+
+
 async def test_other_workers_learn_of_it_when_they_look() -> None:
     world = World()
     other = world.worker()

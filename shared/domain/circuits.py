@@ -123,14 +123,14 @@ class Circuit:
     def share_at(self, now: datetime) -> float:
         """Return which share of calls may be made, 0 … 1; the call that tries is not counted."""
         match self.state_at(now):
-            case CircuitState.OPEN | CircuitState.HALF_OPEN:
-                return 0.0
+            case CircuitState.CLOSED:
+                return 1.0
             case CircuitState.RECOVERING:
                 since = self._returns_since(now) or now
                 done = (now - since) / self._ramp
                 return _FIRST_SHARE + (1 - _FIRST_SHARE) * done * done
-            case CircuitState.CLOSED:
-                return 1.0
+            case _:
+                return 0.0
 
     def tripped(self, tripped: "Circuit") -> "Circuit":
         """Return the circuit after a further failure; failures of one time open it once."""

@@ -21,6 +21,7 @@ from services.api.routes import (
     admin_rollouts,
     admin_scopes,
     collections,
+    completions,
     documents,
     job_events,
     job_submissions,
@@ -41,6 +42,7 @@ from services.api.use_cases.admin_rollouts import AdminRollouts, CompareArms
 from services.api.use_cases.admin_scopes import AdminScopes
 from services.api.use_cases.authenticate import ADMIN_SCOPE, JOBS_SCOPE, Authenticate
 from services.api.use_cases.collections import Collections
+from services.api.use_cases.completions import Completions, OfferedModels
 from services.api.use_cases.embed_jobs import EmbedJobs
 from services.api.use_cases.following import FollowJob, Sources
 from services.api.use_cases.gates import Gates
@@ -110,17 +112,21 @@ def _job_routers(parts: ApiParts, key: BearerKey, bodies: BodyReader) -> list[AP
         parts.broker.watches,
         lambda reason: parts.metrics.count("sluiceway_watch_resyncs_total", reason),
     )
+    submit_chat = SubmitChat(acceptance, parts.ids)
+    submit_embeddings = SubmitEmbeddings(acceptance, embed_jobs)
+    cancel_job = CancelJob(parts.stores.jobs, read_jobs, parts.broker.flush)
     return [
         job_submissions.create_router(
-            submit_chat=SubmitChat(acceptance, parts.ids),
-            submit_embeddings=SubmitEmbeddings(acceptance, embed_jobs),
+            submit_chat=submit_chat, submit_embeddings=submit_embeddings, key=key, bodies=bodies
+        ),
+        jobs.create_router(read_jobs=read_jobs, cancel_job=cancel_job, key=key),
+        completions.create_router(
+            completions=Completions(
+                submit_chat, submit_embeddings, follow_job, cancel_job, stores.embeddings
+            ),
+            models=OfferedModels(parts.routing),
             key=key,
             bodies=bodies,
-        ),
-        jobs.create_router(
-            read_jobs=read_jobs,
-            cancel_job=CancelJob(parts.stores.jobs, read_jobs, parts.broker.flush),
-            key=key,
         ),
         job_events.create_router(follow_job=follow_job, key=key),
         *_collection_routers(parts, acceptance, follow_job, key, bodies),

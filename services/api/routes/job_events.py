@@ -39,7 +39,7 @@ def create_router(*, follow_job: FollowJob, key: BearerKey) -> APIRouter:
         cursor = Cursor(JobId(job_id), offset=after_offset, attempt=after_attempt)
         async with follow_job.open(caller.user_id, JobId(job_id), cursor) as following:
             await websocket.accept()
-            async with _leaving_with(following, websocket.receive):
+            async with leaving_with(following, websocket.receive):
                 await _send(websocket, following)
 
     @router.get(
@@ -73,7 +73,7 @@ class _ServerSentEvents(Response):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the job ends, the client leaves, or the server stops."""
-        async with self._opening as following, _leaving_with(following, receive):
+        async with self._opening as following, leaving_with(following, receive):
             await send(
                 {
                     "type": "http.response.start",
@@ -107,7 +107,7 @@ async def _send(websocket: WebSocket, following: Following) -> None:
 
 
 @asynccontextmanager
-async def _leaving_with(following: Following, receive: Receive) -> AsyncGenerator[None]:
+async def leaving_with(following: Following, receive: Receive) -> AsyncGenerator[None]:
     """End the events when the client leaves; whatever it sends is ignored."""
 
     async def wait() -> None:

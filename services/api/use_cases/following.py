@@ -126,9 +126,12 @@ class Following:
         self._on_reread = on_reread
         self.is_over = False
         """Whether the job's end has been sent; False when the server stopped before."""
+        self.was_left = False
+        """Whether the client is gone."""
 
     def leave(self) -> None:
         """End the events early, because nobody reads them any more."""
+        self.was_left = True
         self._watch.miss(Missed.CLOSED)
 
     async def events(self) -> AsyncIterator[Sequence[Event]]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from services.api.schemas.chat import ChatJobBody
+from services.api.schemas.openai import ChatCompletionBody, EmbeddingsBody
 from services.api.schemas.requests import (
     BudgetBody,
     CollectionBody,
@@ -21,9 +22,11 @@ from services.api.schemas.requests import (
 
 _BODIES: tuple[type[BaseModel], ...] = (
     BudgetBody,
+    ChatCompletionBody,
     ChatJobBody,
     CollectionBody,
     DocumentsBody,
+    EmbeddingsBody,
     EmbeddingsJobBody,
     GateBody,
     RolloutBody,

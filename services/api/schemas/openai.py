@@ -26,11 +26,10 @@ class StreamOptionsBody(BaseModel):
 
 
 class ChatCompletionBody(ChatJobBody):
-    """A chat to complete now; `auto` and the models of `GET /v1/models` may be asked for."""
+    """A chat to complete now; without a model, `auto` is asked."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
-    model: Name
     n: Literal[1] | None = None
     stream: bool | None = None
     stream_options: StreamOptionsBody | None = None

@@ -22,7 +22,9 @@ _NO_LINGERING = struct.pack("ii", 1, 0)
 class Protocol(HttpToolsProtocol):
     """uvicorn's protocol, which hands each request a way to reset its connection."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override] # narrower, as uvicorn's own is
+        self, transport: asyncio.Transport
+    ) -> None:
         """Take up a connection."""
         super().connection_made(transport)
         self.app_state = self.app_state | {_RESET: partial(_reset, transport)}

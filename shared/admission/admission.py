@@ -1,4 +1,7 @@
-"""The way to every provider call: past the circuits, then through the rate limits."""
+"""The way to every provider call: past the circuits, then through the rate limits.
+
+Invariant: a call tries whether a provider is back only when nothing else holds it up.
+"""
 
 from datetime import datetime, timedelta
 
@@ -38,9 +41,8 @@ class SharedAdmission:
         self, candidate: Candidate, tokens: int, patience: timedelta
     ) -> Admitted | HeldUp:
         """Let a call through, waiting at most `patience` for its turn within rate limits."""
-        probes = await self._circuits.passage(candidate)
-        if isinstance(probes, HeldUp):
-            return probes
+        if held_up := self._circuits.held_up(candidate):
+            return held_up
         turn = await self._pacer.turn(candidate, tokens, patience)
         if turn is None:
             return HeldUp(
@@ -48,6 +50,10 @@ class SharedAdmission:
                 "rate_limit",
                 f"{candidate.provider} is called as fast as it allows",
             )
+        probes = await self._circuits.passage(candidate)  # a circuit may have opened meanwhile
+        if isinstance(probes, HeldUp):
+            self._pacer.used(candidate, turn.credential, held=tokens, used=0)
+            return probes
         return Admitted(candidate, tokens, self._clock.now(), probes, turn.credential)
 
     def is_retired(self, candidate: Candidate) -> bool:

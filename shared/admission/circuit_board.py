@@ -19,13 +19,6 @@ _LOOK_AGAIN = timedelta(milliseconds=500)
 _FIRST_CREDIT = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """What the board lets through: a call, which tries for half-open circuits if there are any."""
-
-    probes: Sequence[CircuitKey] = ()
-
-
 @dataclass(slots=True)
 class CircuitBoard:
     """Every replica's copy of the truth."""
@@ -69,40 +62,44 @@ class CircuitBoard:
         if (circuit := self._circuits.get(key)) is not None:
             self.put(replace(circuit, recovers_from=since, probe_until=None))
 
-    def is_retired(self, provider: Provider, model: str) -> bool:
-        """Tell whether a model is known to be gone."""
-        return CircuitKey(provider, model, CircuitClass.RETIRED) in self._circuits
+    def is_retired(self, provider: Provider, model: str, now: datetime) -> bool:
+        """Tell whether a model is known to be gone; whether it is back, one call may find out."""
+        circuit = self._circuits.get(CircuitKey(provider, model, CircuitClass.RETIRED))
+        if circuit is None:
+            return False
+        return circuit.state_at(now) is CircuitState.OPEN or _is_being_tried(circuit, now)
 
-    def passage(self, provider: Provider, model: str, now: datetime) -> Passage | HeldUp:
-        """Tell whether a call may be made; shares are kept by counting, not by chance."""
+    def passage(
+        self, provider: Provider, model: str, now: datetime
+    ) -> Sequence[CircuitKey] | HeldUp:
+        """Return the half-open circuits for which a call is to try, or why it must wait."""
         if not self._by_target:
-            return _FREE
+            return ()
         circuits = self._concerning(provider, model)
         shut = [c for c in circuits if c.state_at(now) is CircuitState.OPEN]
         if shut:
             longest = max(shut, key=lambda circuit: circuit.open_until)
             return _held_up(longest, longest.open_until)
         half_open = [c for c in circuits if c.state_at(now) is CircuitState.HALF_OPEN]
-        tried = next((c for c in half_open if c.probe_until and c.probe_until > now), None)
+        tried = next((c for c in half_open if _is_being_tried(c, now)), None)
         if tried is not None:
             return _held_up(tried, now + _LOOK_AGAIN)
-        if half_open:
-            return Passage([circuit.key for circuit in half_open])
-        return self._shared(circuits, now)
+        return [circuit.key for circuit in half_open]
+
+    def share(self, provider: Provider, model: str, now: datetime) -> HeldUp | None:
+        """Count a call while calls return: the share is kept by counting, not by chance."""
+        for circuit in self._concerning(provider, model) if self._by_target else ():
+            credit = self._credits.get(circuit.key, _FIRST_CREDIT) + circuit.share_at(now)
+            self._credits[circuit.key] = credit - 1 if credit >= 1 else credit
+            if credit < 1:
+                return _held_up(circuit, now + _LOOK_AGAIN)
+        return None
 
     def _concerning(self, provider: Provider, model: str) -> Sequence[Circuit]:
         return [
             *self._by_target.get((provider, model), ()),
             *self._by_target.get((provider, EVERY_MODEL), ()),
         ]
-
-    def _shared(self, circuits: Sequence[Circuit], now: datetime) -> Passage | HeldUp:
-        for circuit in circuits:
-            credit = self._credits.get(circuit.key, _FIRST_CREDIT) + circuit.share_at(now)
-            self._credits[circuit.key] = credit - 1 if credit >= 1 else credit
-            if credit < 1:
-                return _held_up(circuit, now + _LOOK_AGAIN)
-        return _FREE
 
     def _index(self) -> None:
         by_target: defaultdict[tuple[Provider, str], list[Circuit]] = defaultdict(list)
@@ -114,7 +111,8 @@ class CircuitBoard:
         }
 
 
-_FREE = Passage()
+def _is_being_tried(circuit: Circuit, now: datetime) -> bool:
+    return circuit.probe_until is not None and circuit.probe_until > now
 
 
 def _held_up(circuit: Circuit, until: datetime) -> HeldUp:

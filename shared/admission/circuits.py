@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from shared.admission.circuit_board import CircuitBoard, Passage
+from shared.admission.circuit_board import CircuitBoard
 from shared.admission.streaks import Streaks
 from shared.domain.catalog import Provider
 from shared.domain.circuits import (
@@ -101,26 +101,36 @@ class Circuits:
             for circuit in over:
                 self._tell(circuit.key, CircuitState.CLOSED)
 
+    def held_up(self, candidate: Candidate) -> HeldUp | None:
+        """Tell why a call must wait; while calls return, each one is counted."""
+        target = (candidate.provider, candidate.model, self._clock.now())
+        match self._board.passage(*target):
+            case HeldUp() as held_up:
+                return held_up
+            case probes:
+                return None if probes else self._board.share(*target)
+
     async def passage(self, candidate: Candidate) -> tuple[CircuitKey, ...] | HeldUp:
-        """Return the circuits for which the call tries, or why it must wait.
+        """Return the circuits for which a call that is made now tries, or why it must wait.
 
         Raises:
             DatabaseUnavailableError: Nobody knows who may try.
         """
         now = self._clock.now()
         passage = self._board.passage(candidate.provider, candidate.model, now)
-        if not isinstance(passage, Passage):
+        if isinstance(passage, HeldUp):
             return passage
-        for key in passage.probes:
+        for number, key in enumerate(passage):
             is_ours = await self._repository.take_probe(key, now, PROBE_LASTS)
             self._board.tried(key, until=now + (PROBE_LASTS if is_ours else _LOOK_AGAIN))
             if not is_ours:
+                await self._drop(passage[:number])
                 return HeldUp(now + _LOOK_AGAIN, "trying", f"{key.provider} is being tried")
-        return tuple(passage.probes)
+        return tuple(passage)
 
     def is_retired(self, candidate: Candidate) -> bool:
-        """Tell whether the model is known to be gone."""
-        return self._board.is_retired(candidate.provider, candidate.model)
+        """Tell whether the model is known to be gone; when it may be back, one call tries."""
+        return self._board.is_retired(candidate.provider, candidate.model, self._clock.now())
 
     async def wait(self, until: datetime) -> None:
         """Return at `until`, or when a circuit has changed."""
@@ -152,13 +162,16 @@ class Circuits:
 
     async def not_called(self, call: Admitted) -> None:
         """Let another call try."""
-        for key in call.probes:
-            await self._shared(self._repository.drop_probe(key))
-            self._board.tried(key, until=None)
+        await self._drop(call.probes)
 
     def stop_waiting(self) -> None:
         """Let everybody who waits look again."""
         self._tell_waiters()
+
+    async def _drop(self, probes: Sequence[CircuitKey]) -> None:
+        for key in probes:
+            await self._shared(self._repository.drop_probe(key))
+            self._board.tried(key, until=None)
 
     def _is_old_news(self, key: CircuitKey, call: Admitted) -> bool:
         """Tell whether the call began before calls were let through again."""

@@ -4,12 +4,13 @@ Invariant: usage is what the provider reported last; where it reported none, or 
 is what was counted here: an answer that broke off is billed, so it must be booked.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.domain.assumed_usage import assumed_input_tokens
 from shared.domain.catalog import Operation, Provider
 from shared.domain.errors import ProviderPermanentError, ProviderTransientError
-from shared.domain.provider_calls import ChatCall, ChatFinished
+from shared.domain.provider_calls import ChatCall, ChatFinished, ToolCall
 from shared.domain.rate_limits import RateReport
 from shared.domain.usage import NO_USAGE, TokenUsage
 from shared.providers.errors import Refusal, own_error, refusal_error
@@ -105,7 +106,7 @@ class AnswerProgress:
             raise self.failed("empty_answer")
         usage = self._usage()
         return ChatFinished(
-            finish_reason=self.finish_reason or self._implied_reason(usage, bool(tool_calls)),
+            finish_reason=self.finish_reason or self._implied_reason(usage, tool_calls),
             usage=usage,
             model_answered=self.model_answered or self.call.model,
             provider_request_id=self.request_id,
@@ -170,8 +171,8 @@ class AnswerProgress:
             service_tier=self.service_tier,
         )
 
-    def _implied_reason(self, usage: TokenUsage, has_tool_calls: bool) -> str:  # noqa: FBT001
+    def _implied_reason(self, usage: TokenUsage, tool_calls: Sequence[ToolCall]) -> str:
         """Cloudflare's native shapes end without a reason."""
-        if has_tool_calls:
+        if tool_calls:
             return "tool_calls"
         return "length" if usage.output_tokens >= self.call.max_output_tokens else "stop"

@@ -1,5 +1,6 @@
 """The whole way to a provider call."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from tests.support.fakes_of_circuits import (
     SeenCircuits,
 )
 from tests.support.fakes_of_time import StillClock
+from tests.support.waiting import wait_until
 
 LLAMA = Candidate(CLOUDFLARE, "llama")
 SPENT = ProviderFailure(
@@ -69,6 +71,36 @@ async def test_a_call_whose_turn_does_not_come_is_held_up() -> None:
     assert isinstance(held_up, HeldUp)
     assert held_up.code == "rate_limit"
     assert held_up.detail == "cloudflare is called as fast as it allows"
+
+
+async def test_a_call_whose_turn_does_not_come_tries_nothing() -> None:
+    world = World((LIMIT,))
+    call = await world.admitted()
+    await world.admission.failed(call, SPENT)
+    world.clock.advance(timedelta(minutes=5))
+    world.turns.next_turns["cloudflare/* requests"] = world.clock.now() + timedelta(minutes=1)
+    held_up = await world.admission.admit(LLAMA, 100, NO_TIME)
+    assert isinstance(held_up, HeldUp)
+    assert held_up.code == "rate_limit"
+    world.turns.next_turns.clear()
+    assert (await world.admitted()).probes
+
+
+async def test_a_circuit_that_opens_while_a_turn_is_waited_for_counts() -> None:
+    world = World((LIMIT,))
+    call = await world.admitted()
+    turn = world.clock.now() + timedelta(milliseconds=200)
+    world.turns.next_turns["cloudflare/* requests"] = turn
+    waiting = asyncio.create_task(world.admission.admit(LLAMA, 100, timedelta(seconds=5)))
+    await wait_until(lambda: len(world.turns.asked) > 1)
+    await world.admission.failed(call, SPENT)
+    await world.admission.refresh()
+    before = world.turns.next_turns["cloudflare/* tokens"]
+    held_up = await waiting
+    assert isinstance(held_up, HeldUp)
+    assert held_up.code == "2045"
+    await world.admission.refresh()
+    assert world.turns.next_turns["cloudflare/* tokens"] < before - timedelta(seconds=1)
 
 
 @pytest.mark.parametrize("way", ["answered", "failed", "not_called"])

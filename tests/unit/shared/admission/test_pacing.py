@@ -66,10 +66,11 @@ async def test_a_call_that_gave_up_takes_nobodys_turn() -> None:
 
 
 async def test_nobody_waits_while_the_process_stops() -> None:
-    pacer = _pacer(MemoryRateTurns(SystemClock()), SLOW)
+    turns = MemoryRateTurns(SystemClock())
+    pacer = _pacer(turns, SLOW)
     await pacer.turn(LLAMA, 10, PATIENCE)
     waiting = asyncio.create_task(pacer.turn(LLAMA, 10, timedelta(hours=1)))
-    await asyncio.sleep(0)
+    await wait_until(lambda: len(turns.asked) == 2)
     pacer.stop_waiting()
     async with asyncio.timeout(1):
         assert await waiting is None

@@ -1,8 +1,14 @@
 """The real adapters against servers of a test's own."""
 
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
+import uvicorn
 from pydantic import BaseModel
 
 from shared.domain.catalog import Provider
@@ -12,6 +18,9 @@ from shared.domain.usage import TokenUsage
 from shared.providers.limits import TimeLimits
 from shared.providers.registry import FurtherServers, Providers, build_providers
 from shared.settings import CloudflareSettings, OpenAISettings, ProviderKeySettings
+from simulator.app import App
+from simulator.main import DEFAULT_PRICES, build, server_config
+from tests.support.waiting import wait_until
 
 NO_THINKING: dict[str, OptionValue] = {
     "reasoning_effort": "none",
@@ -81,3 +90,20 @@ class SimulatorClient:
         answer = await self.http.get(f"{self.url}/_bill")
         rows = _Bill.model_validate_json(answer.content).data
         return [(row.request_id, TokenUsage(row.input_tokens, row.output_tokens)) for row in rows]
+
+
+@asynccontextmanager
+async def simulator_in(
+    home: Path, prices: Path = DEFAULT_PRICES
+) -> AsyncGenerator[SimulatorClient]:
+    """Give a simulator that runs for the time of the block; its bill is kept in `home`."""
+    simulation = build(home, prices)
+    server = uvicorn.Server(server_config(App(simulation)))
+    listening = socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    await wait_until(lambda: server.started)
+    async with httpx.AsyncClient() as http:
+        yield SimulatorClient(f"http://127.0.0.1:{listening.getsockname()[1]}", http)
+    server.should_exit = True
+    await serving
+    simulation.bill.close()

@@ -3,16 +3,13 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 
 import aio_pika
-import httpx
 import pytest
-import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.domain.catalog import CLOUDFLARE, OPENAI
@@ -30,10 +27,8 @@ from shared.persistence.repositories.jobs import PostgresJobs
 from shared.persistence.repositories.rollouts import PostgresRollouts
 from shared.persistence.repositories.vectors import PostgresVectors
 from shared.ports.rollouts import RolloutChange
-from simulator.app import App
-from simulator.main import DEFAULT_PRICES, build, server_config
 from tests.support.embedding_jobs import USER, Table, ingested, new_collection, submitted
-from tests.support.local_providers import SimulatorClient, providers_at
+from tests.support.local_providers import SimulatorClient, providers_at, simulator_in
 from tests.support.waiting import wait_until
 
 Publish = Callable[[OutgoingMessage], Awaitable[None]]
@@ -42,16 +37,8 @@ _ROOT = Path(__file__).parents[4]
 
 @pytest.fixture
 async def simulator(tmp_path: Path) -> AsyncGenerator[SimulatorClient]:
-    simulation = build(tmp_path, DEFAULT_PRICES)
-    server = uvicorn.Server(server_config(App(simulation)))
-    listening = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    await wait_until(lambda: server.started)
-    async with httpx.AsyncClient() as http:
-        yield SimulatorClient(f"http://127.0.0.1:{listening.getsockname()[1]}", http)
-    server.should_exit = True
-    await serving
-    simulation.bill.close()
+    async with simulator_in(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
-import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import httpx
 import pytest
-import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.messaging.declaration import declare
@@ -13,12 +9,9 @@ from shared.persistence.engine import create_engine
 from shared.providers.limits import TimeLimits
 from shared.providers.registry import Providers, build_providers
 from shared.settings import CloudflareSettings, OpenAISettings
-from simulator.app import App
-from simulator.main import DEFAULT_PRICES, build, server_config
 from tests.support.chat_pipeline import Pipeline, pipeline
-from tests.support.local_providers import SimulatorClient
+from tests.support.local_providers import SimulatorClient, simulator_in
 from tests.support.proxy import Proxy, proxy_to
-from tests.support.waiting import wait_until
 
 _PATIENT = TimeLimits(connect=5.0, first_token=20.0, between_tokens=20.0, total=60.0)
 
@@ -32,16 +25,8 @@ async def engine(database_url: str) -> AsyncGenerator[AsyncEngine]:
 
 @pytest.fixture
 async def simulator(tmp_path: Path) -> AsyncGenerator[SimulatorClient]:
-    simulation = build(tmp_path, DEFAULT_PRICES)
-    server = uvicorn.Server(server_config(App(simulation)))
-    listening = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    await wait_until(lambda: server.started)
-    async with httpx.AsyncClient() as http:
-        yield SimulatorClient(f"http://127.0.0.1:{listening.getsockname()[1]}", http)
-    server.should_exit = True
-    await serving
-    simulation.bill.close()
+    async with simulator_in(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture

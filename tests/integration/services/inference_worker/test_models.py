@@ -1,7 +1,6 @@
 """Models that end: lists of the simulator, a real database, workers' checks, what ops are told."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,7 +10,6 @@ from types import MappingProxyType
 import httpx
 import pytest
 import structlog
-import uvicorn
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,13 +25,11 @@ from shared.persistence.repositories.model_checks import PostgresModels
 from shared.providers.price_files import load_price_book
 from shared.providers.registry import Providers
 from shared.providers.routing_file import load_routing_table
-from simulator.app import App
-from simulator.main import DEFAULT_PRICES, build, server_config
+from simulator.main import DEFAULT_PRICES
 from tests.support.api_bench import ADMIN_KEY, ROUTING, ApiBench
 from tests.support.chat_jobs import SetClock, rows
-from tests.support.local_providers import SimulatorClient, providers_at
+from tests.support.local_providers import SimulatorClient, providers_at, simulator_in
 from tests.support.price_rows import write_prices_with_end
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -73,16 +69,9 @@ class _Providers(BaseModel):
 @pytest.fixture
 async def simulator(tmp_path: Path) -> AsyncGenerator[SimulatorClient]:
     """A simulator in which one routed model of each provider ends; our own prices don't say so."""
-    simulation = build(tmp_path, write_prices_with_end(tmp_path / "prices", {LLAMA, LUNA}, END))
-    server = uvicorn.Server(server_config(App(simulation)))
-    listening = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    await wait_until(lambda: server.started)
-    async with httpx.AsyncClient() as http:
-        yield SimulatorClient(f"http://127.0.0.1:{listening.getsockname()[1]}", http)
-    server.should_exit = True
-    await serving
-    simulation.bill.close()
+    prices = write_prices_with_end(tmp_path / "prices", {LLAMA, LUNA}, END)
+    async with simulator_in(tmp_path, prices) as running:
+        yield running
 
 
 @pytest.fixture
